@@ -1,0 +1,28 @@
+import { checked, flag, integer, list, oneOf, optionalInteger, secret, text, type Settings } from './options.ts';
+
+const NAME = /^[A-Za-z0-9_-]{1,100}$/;
+
+/** Settings of every source; a connector may add its own. */
+export const SOURCE_OPTIONS = {
+  SOURCE_NAME: checked(
+    text({ description: 'logical name: topic prefix, key of the stored position, transactional id' }),
+    (name) => NAME.test(name),
+    'expected 1 to 100 letters, digits, _ or -',
+  ),
+  SOURCE_URL: secret({ description: 'connection URL of the database' }),
+  TABLES: list({ description: 'tables as schema.table, comma-separated, * allowed' }),
+  EXCLUDE_COLUMNS: list({ description: 'columns that are never read, as schema.table.column', default: [] }),
+  UNKNOWN_TYPES: oneOf(['stop', 'string'], { description: 'columns of a type that is not in the table of types: stop, or carry their text', default: 'stop' }),
+  SNAPSHOT_MODE: oneOf(['initial', 'never', 'only'], { description: 'initial: once, then stream', default: 'initial' }),
+  SNAPSHOT_CHUNK_SIZE: integer({ description: 'rows a chunk of the snapshot', default: 50_000, min: 1 }),
+  TOPIC_PARTITIONS: integer({ description: 'partitions of topics that we create', default: 4, min: 1, max: 10_000 }),
+  TOPIC_REPLICATION: optionalInteger({ description: 'replicas of topics that we create; the broker decides if not set', min: 1, max: 100 }),
+  TOMBSTONES: flag({ description: 'a null value after each delete, for compacted topics', default: true }),
+  PUBLISH_TRUNCATE: flag({ description: 'publish TRUNCATE', default: true }),
+  PUBLISH_TRANSACTIONS: flag({ description: 'publish BEGIN and END on the transaction topic', default: true }),
+  DECIMAL_HANDLING: oneOf(['decimal', 'string'], { description: 'how decimals with a precision travel', default: 'decimal' }),
+  TIME_PRECISION: oneOf(['micros', 'millis'], { description: 'unit of times and timestamps; millis loses digits', default: 'micros' }),
+  HEARTBEAT_INTERVAL_MS: integer({ description: 'milliseconds between heartbeats', default: 10_000, min: 100 }),
+} as const;
+
+export type SourceSettings = Settings<typeof SOURCE_OPTIONS>;

@@ -1,0 +1,13 @@
+import type { ErrorCode } from '../errors/codes.ts';
+
+/**
+ * What a check of a database found: an error stops the connector with the code's exit code, a warning is logged.
+ *
+ * `remedy` is a sentence, and where possible the exact statement, that puts it right.
+ */
+export interface Finding {
+  readonly severity: 'error' | 'warning';
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string;
+}

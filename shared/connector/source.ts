@@ -1,0 +1,86 @@
+import type { SourcePosition } from '../record/position.ts';
+import type { CdcRecord } from '../record/record.ts';
+import type { TableSchema } from '../record/table-schema.ts';
+import type { Finding } from './finding.ts';
+
+/** Where a source stands, as the log keeps it: written in the same Kafka transaction as the records it speaks of. */
+export interface Checkpoint {
+  /** Every record up to and including this position is in the topics; null before the first. */
+  readonly position: SourcePosition | null;
+  readonly snapshot: SnapshotProgress | null;
+}
+
+/** How far the snapshot is, by `schema.table`. */
+export interface SnapshotProgress {
+  readonly tables: Readonly<Record<string, TableProgress>>;
+}
+
+export interface TableProgress {
+  readonly state: 'pending' | 'running' | 'done';
+  readonly rows: number;
+  /** The row count that the database's statistics expect; 0 where they say nothing. */
+  readonly expectedRows: number;
+  /** The key of the last row read, as the source writes it down; null before the first chunk. */
+  readonly lastKey: readonly string[] | null;
+}
+
+export interface RecordBatch {
+  readonly records: readonly CdcRecord[];
+  /** What the records weigh, in bytes of their rows. */
+  readonly bytes: number;
+  /** Set where the batch moves the snapshot on: stored with the batch, whole or not at all. */
+  readonly snapshot?: SnapshotProgress | undefined;
+}
+
+/**
+ * Hands a batch on, in order. Returns a promise when the source has to wait for it before the next call, undefined
+ * when it may go on at once; so memory stays bounded by bytes from the broker back to the database's socket.
+ */
+export type Emit = (batch: RecordBatch) => Promise<void> | undefined;
+
+/**
+ * Reads one database's changes. The runner drives it, in this order: `validate`, `setup`, `start`, `stop`.
+ *
+ * - Records come in commit order, each transaction whole: `begin`, its changes, `commit`. Changes of tables that were
+ *   not asked for do not come.
+ * - After a restart from a position the same records come again with the same positions, from the beginning of the
+ *   first transaction that is not wholly at or below it; the runner skips what is already in the topics.
+ * - A value that the database did not send is unchanged, never null.
+ * - A table's rows carry the schema that was in force when they were written to the log; a `schemaChange` comes before
+ *   the first row of a new one.
+ */
+export interface Source {
+  readonly name: string;
+
+  /**
+   * Checks connection, version, settings, rights and tables, and changes nothing. All findings at once.
+   * Throws only when the check itself could not run: `CONNECTION_LOST`, `AUTH_FAILED`.
+   */
+  validate(): Promise<readonly Finding[]>;
+
+  /** Creates what is missing in the database (publication, slot); repeating it changes nothing. The tables it found. */
+  setup(from: Checkpoint): Promise<readonly TableSchema[]>;
+
+  /**
+   * Streams from the checkpoint until `stop` is called; then it resolves. Rejects with the coded error that ended it.
+   * Calls `emit` one at a time.
+   */
+  start(from: Checkpoint, emit: Emit): Promise<void>;
+
+  /** Ends the stream and closes connections. What was emitted and not acknowledged will come again after a restart. */
+  stop(): Promise<void>;
+
+  /** The position of the last record emitted. */
+  currentPosition(): SourcePosition | null;
+
+  /** Everything up to and including this position is durable: the database may forget it. Never goes backwards. */
+  acknowledge(position: SourcePosition): void;
+
+  /** What the database still keeps for this source, for status and metrics. */
+  lag(): Promise<SourceLag>;
+}
+
+export interface SourceLag {
+  /** Bytes of log between what was acknowledged and the database's present end; null where unknown. */
+  readonly bytes: number | null;
+}

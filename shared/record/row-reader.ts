@@ -1,0 +1,224 @@
+import { type DataType, encodingOf, isMillis, scaleOf } from './data-type.ts';
+import type { TableSchema } from './table-schema.ts';
+import type { Value } from './value.ts';
+
+const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
+const MIN_SAFE = -MAX_SAFE;
+
+/**
+ * Reads the bytes that `RowWriter` wrote: the primitives of Avro's binary encoding, at a moving position.
+ *
+ * Bytes that are no such row make it throw a `RangeError`; it never reads past the end and never hangs.
+ */
+export class RowReader {
+  #bytes: Buffer;
+  position: number;
+
+  constructor(bytes: Buffer, position = 0) {
+    this.#bytes = bytes;
+    this.position = position;
+  }
+
+  reset(bytes: Buffer, position: number): void {
+    this.#bytes = bytes;
+    this.position = position;
+  }
+
+  /** All columns of a row, in table order; an absent one is null. */
+  row(table: TableSchema): Value[] {
+    const layout = table.layout;
+    const values: Value[] = Array.from({ length: layout.length });
+    for (let index = 0; index < layout.length; index++) {
+      const column = layout[index];
+      if (column === undefined) continue;
+      values[index] = column.isKey || this.isPresent() ? this.value(column.type) : null;
+    }
+    return values;
+  }
+
+  skipRow(table: TableSchema): void {
+    for (const column of table.layout) {
+      if (column.isKey || this.isPresent()) this.skip(column.type);
+    }
+  }
+
+  /** The branch of a union of null and a type. */
+  isPresent(): boolean {
+    const branch = this.#byte();
+    if (branch > 2 || branch === 1) throw new RangeError(`no branch ${branch} in a union of null and a type`);
+    return branch === 2;
+  }
+
+  value(type: DataType): Value {
+    switch (encodingOf(type)) {
+      case 'boolean':
+        return this.#byte() === 1;
+      case 'int':
+        return isMillis(type) ? this.int() * 1000 : this.int();
+      case 'long':
+        return isMillis(type) ? toMicros(this.long()) : this.long();
+      case 'float':
+        return this.float();
+      case 'double':
+        return this.double();
+      case 'decimal':
+        return this.decimal(scaleOf(type));
+      case 'string':
+        return this.string();
+      case 'bytes':
+        return this.bytes();
+      case 'array':
+        return this.array((type as Extract<DataType, { kind: 'array' }>).element);
+    }
+  }
+
+  skip(type: DataType): void {
+    switch (encodingOf(type)) {
+      case 'boolean':
+        this.#advance(1);
+        return;
+      case 'int':
+      case 'long':
+        while (this.#byte() > 0x7f);
+        return;
+      case 'float':
+        this.#advance(4);
+        return;
+      case 'double':
+        this.#advance(8);
+        return;
+      case 'decimal':
+      case 'string':
+      case 'bytes':
+        this.#advance(this.#length());
+        return;
+      case 'array':
+        this.array((type as Extract<DataType, { kind: 'array' }>).element);
+    }
+  }
+
+  int(): number {
+    let byte = this.#byte();
+    let zigzag = byte & 0x7f;
+    for (let shift = 7; byte > 0x7f; shift += 7) {
+      if (shift > 28) throw new RangeError('an int of more than 32 bits');
+      byte = this.#byte();
+      zigzag |= (byte & 0x7f) << shift;
+    }
+    return (zigzag >>> 1) ^ -(zigzag & 1);
+  }
+
+  /** A number where it is a safe integer, else a bigint. */
+  long(): number | bigint {
+    const start = this.position;
+    let zigzag = 0;
+    let factor = 1;
+    for (let count = 0; count < 8; count++) {
+      const byte = this.#byte();
+      zigzag += (byte & 0x7f) * factor;
+      if (byte < 0x80 && zigzag <= Number.MAX_SAFE_INTEGER) {
+        return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+      }
+      if (byte < 0x80) break;
+      factor *= 0x80;
+    }
+    this.position = start;
+    const value = this.#bigLong();
+    return value >= MIN_SAFE && value <= MAX_SAFE ? Number(value) : value;
+  }
+
+  float(): number {
+    const start = this.#advance(4);
+    return this.#bytes.readFloatLE(start);
+  }
+
+  double(): number {
+    const start = this.#advance(8);
+    return this.#bytes.readDoubleLE(start);
+  }
+
+  string(): string {
+    const length = this.#length();
+    const start = this.#advance(length);
+    return this.#bytes.utf8Slice(start, start + length);
+  }
+
+  /** A view of the row's own memory, not a copy. */
+  bytes(): Buffer {
+    const length = this.#length();
+    const start = this.#advance(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  decimal(scale: number): string {
+    const length = this.#length();
+    const start = this.#advance(length);
+    if (length === 0) throw new RangeError('a decimal of no bytes');
+    const digits = length <= 6 ? String(this.#bytes.readIntBE(start, length)) : String(this.#bigUnscaled(start, length));
+    return withPoint(digits, scale);
+  }
+
+  array(element: DataType): Value[] {
+    const values: Value[] = [];
+    for (let count = this.int(); count !== 0; count = this.int()) {
+      if (count < 0) {
+        this.long();
+        count = -count;
+      }
+      if (count > this.#bytes.length - this.position) throw new RangeError('an array longer than its row');
+      for (; count > 0; count--) values.push(this.isPresent() ? this.value(element) : null);
+    }
+    return values;
+  }
+
+  #bigLong(): bigint {
+    let zigzag = 0n;
+    for (let shift = 0n; ; shift += 7n) {
+      if (shift > 63n) throw new RangeError('a long of more than 64 bits');
+      const byte = this.#byte();
+      zigzag |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    return BigInt.asIntN(64, (zigzag >> 1n) ^ -(zigzag & 1n));
+  }
+
+  #bigUnscaled(start: number, length: number): bigint {
+    let value = BigInt(this.#bytes.readInt8(start));
+    for (let at = start + 1; at < start + length; at++) value = (value << 8n) | BigInt(this.#bytes[at] as number);
+    return value;
+  }
+
+  #byte(): number {
+    const byte = this.#bytes[this.position];
+    if (byte === undefined) throw new RangeError('the row ends too early');
+    this.position++;
+    return byte;
+  }
+
+  #length(): number {
+    const length = this.int();
+    if (length < 0) throw new RangeError('a negative length');
+    return length;
+  }
+
+  #advance(bytes: number): number {
+    const start = this.position;
+    if (start + bytes > this.#bytes.length) throw new RangeError('the row ends too early');
+    this.position = start + bytes;
+    return start;
+  }
+}
+
+function withPoint(digits: string, scale: number): string {
+  if (scale === 0) return digits;
+  const isNegative = digits.startsWith('-');
+  const padded = (isNegative ? digits.slice(1) : digits).padStart(scale + 1, '0');
+  const point = padded.length - scale;
+  return `${isNegative ? '-' : ''}${padded.slice(0, point)}.${padded.slice(point)}`;
+}
+
+function toMicros(millis: number | bigint): number | bigint {
+  const micros = typeof millis === 'bigint' ? millis * 1000n : millis * 1000;
+  if (typeof micros === 'number' && !Number.isSafeInteger(micros)) return BigInt(millis) * 1000n;
+  return micros;
+}

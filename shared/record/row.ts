@@ -1,0 +1,72 @@
+import { RowReader } from './row-reader.ts';
+import type { TableSchema } from './table-schema.ts';
+import { UNCHANGED, type Value } from './value.ts';
+
+/**
+ * One image of one row: positional, immutable, decoded only when asked.
+ *
+ * It holds its bytes by reference, in memory that it shares with its neighbours.
+ */
+export class Row {
+  readonly table: TableSchema;
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  /** Indexes of the columns whose value the database did not send; null for none. */
+  readonly unchanged: readonly number[] | null;
+
+  constructor(table: TableSchema, bytes: Buffer, start: number, end: number, unchanged: readonly number[] | null) {
+    this.table = table;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    this.unchanged = unchanged;
+  }
+
+  get byteLength(): number {
+    return this.end - this.start;
+  }
+
+  /** One value a column, in table order; `UNCHANGED` where the database did not send it. */
+  values(): Value[] {
+    const values = new RowReader(this.bytes, this.start).row(this.table);
+    if (this.unchanged !== null) for (const index of this.unchanged) values[index] = UNCHANGED;
+    return values;
+  }
+
+  /** The values of the key columns, in key order. */
+  keyValues(): Value[] {
+    const values = this.values();
+    return this.table.key.map((index) => values[index] ?? null);
+  }
+
+  /** Where each key column's bytes lie, in key order: pairs of start and end. */
+  keyRanges(): number[] {
+    const reader = new RowReader(this.bytes, this.start);
+    const { layout, key } = this.table;
+    const ranges: number[] = Array.from({ length: key.length * 2 }, () => 0);
+    let missing = key.length;
+    for (let index = 0; index < layout.length && missing > 0; index++) {
+      const column = layout[index];
+      if (column === undefined) continue;
+      const start = reader.position;
+      if (column.isKey || reader.isPresent()) reader.skip(column.type);
+      if (!column.isKey) continue;
+      const place = key.indexOf(index) * 2;
+      ranges[place] = start;
+      ranges[place + 1] = reader.position;
+      missing--;
+    }
+    return ranges;
+  }
+
+  /** The key as text that is equal exactly for equal keys; '' for a table without a key. For maps, not for people. */
+  keyText(): string {
+    const ranges = this.keyRanges();
+    let text = '';
+    for (let place = 0; place < ranges.length; place += 2) {
+      text += this.bytes.latin1Slice(ranges[place], ranges[place + 1]);
+    }
+    return text;
+  }
+}
