@@ -1,0 +1,98 @@
+import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
+import type { CommonSettings } from '../../shared/config/common-options.ts';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { AvroRecord } from './types.ts';
+
+const NOT_FOUND = 404;
+const CONFLICT = 409;
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/**
+ * The schema registry: ids of schemas by subject, and schemas by id. Both are looked up once and then remembered.
+ *
+ * Errors: `REGISTRY_UNAVAILABLE`, `AUTH_FAILED`, `SCHEMA_INCOMPATIBLE` (the subject's compatibility rule refuses it).
+ */
+export class Registry {
+  readonly #client: SchemaRegistry;
+  readonly #url: string;
+  readonly #authorization: Record<string, string>;
+  readonly #schemas = new Map<number, Promise<unknown>>();
+
+  constructor(settings: CommonSettings) {
+    const { SCHEMA_REGISTRY_USERNAME: username, SCHEMA_REGISTRY_PASSWORD: password } = settings;
+    const url = new URL(settings.SCHEMA_REGISTRY_URL);
+    const user = username ?? decodeURIComponent(url.username);
+    const secret = password?.reveal() ?? decodeURIComponent(url.password);
+    url.username = url.password = '';
+    this.#url = url.href.replace(/\/$/, '');
+    this.#authorization = user === '' ? {} : { authorization: `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}` };
+    const auth = user === '' ? {} : { auth: { username: user, password: secret } };
+    this.#client = new SchemaRegistry({ host: this.#url, ...auth, retry: { retries: 0 } }, {});
+  }
+
+  /** Registers a schema under a subject, or finds the id that it has there. */
+  async register(subject: string, schema: AvroRecord): Promise<number> {
+    try {
+      const confluent = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as const;
+      const { id } = await this.#client.register(confluent, { subject, compatibility: await this.#compatibility(subject) });
+      return id;
+    } catch (error) {
+      throw toRegistryError(error, `registering ${subject}`, subject);
+    }
+  }
+
+  /** What the subject is set to; a new subject gets BACKWARD, since not every registry has it as default. */
+  async #compatibility(subject: string): Promise<COMPATIBILITY> {
+    const response = await this.#fetch(`/config/${encodeURIComponent(subject)}`);
+    if (response.status === NOT_FOUND) return COMPATIBILITY.BACKWARD;
+    const { compatibilityLevel } = (await response.json()) as { compatibilityLevel?: string };
+    return (compatibilityLevel?.toUpperCase() ?? COMPATIBILITY.BACKWARD) as COMPATIBILITY;
+  }
+
+  /** The schema of an id, as its JSON says it, properties included. */
+  async schema(id: number): Promise<unknown> {
+    let found = this.#schemas.get(id);
+    if (found === undefined) {
+      found = this.#fetchSchema(id);
+      this.#schemas.set(id, found);
+      found.catch(() => this.#schemas.delete(id));
+    }
+    return found;
+  }
+
+  async #fetchSchema(id: number): Promise<unknown> {
+    const answer = await this.#get(`/schemas/ids/${id}`);
+    return JSON.parse((answer as { schema: string }).schema) as unknown;
+  }
+
+  /** Throws unless the registry answers. */
+  async ping(): Promise<void> {
+    await this.#get('/subjects');
+  }
+
+  async #get(path: string): Promise<unknown> {
+    const response = await this.#fetch(path);
+    if (!response.ok) throw toRegistryError({ status: response.status }, `asking for ${path}`);
+    return response.json();
+  }
+
+  async #fetch(path: string): Promise<Response> {
+    try {
+      return await fetch(`${this.#url}${path}`, { headers: this.#authorization, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    } catch (error) {
+      throw toRegistryError(error, `asking for ${path}`);
+    }
+  }
+}
+
+function toRegistryError(error: unknown, doing: string, subject?: string): CdcError {
+  const status = (error as { status?: unknown }).status;
+  const details = { cause: error, context: { subject, status: typeof status === 'number' ? status : null } };
+  if (status === 401 || status === 403) {
+    return new CdcError('AUTH_FAILED', `The schema registry refused access while ${doing}.`, { ...details, remedy: 'Check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD.' });
+  }
+  if (status === CONFLICT || (error as Error).name === 'ConfluentSchemaRegistryCompatibilityError') {
+    return new CdcError('SCHEMA_INCOMPATIBLE', `The schema registry refuses the new schema of ${subject ?? doing}: it is not compatible with the present one.`, details);
+  }
+  return new CdcError('REGISTRY_UNAVAILABLE', `The schema registry does not answer as it should while ${doing}.`, details);
+}

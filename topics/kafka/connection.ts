@@ -1,0 +1,123 @@
+import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import kafkajs, { type Kafka as KafkaClient, type KafkaConfig, type logCreator, type SASLOptions } from 'kafkajs';
+import type { CommonSettings } from '../../shared/config/common-options.ts';
+import { CdcError, type ErrorContext } from '../../shared/errors/cdc-error.ts';
+import type { Logger } from '../../shared/observe/log.ts';
+
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+/** The broker's numbers for codecs (Kafka protocol guide, record batch attributes). */
+export const COMPRESSION_ID: Record<Compression, number> = { none: 0, gzip: 1, zstd: 4 };
+
+/** Node writes zstd by itself; kafkajs leaves the codec to its users. */
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
+  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
+});
+
+export function compress(codec: Compression, bytes: Buffer): Buffer {
+  switch (codec) {
+    case 'none':
+      return bytes;
+    case 'gzip':
+      return gzipSync(bytes, { level: constants.Z_BEST_SPEED });
+    case 'zstd':
+      return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  }
+}
+
+export function decompress(codec: Compression, bytes: Buffer): Buffer {
+  switch (codec) {
+    case 'none':
+      return bytes;
+    case 'gzip':
+      return gunzipSync(bytes);
+    case 'zstd':
+      return zstdDecompressSync(bytes);
+  }
+}
+
+/** What every client of the broker is configured with. The client's own retries stay few: the runners retry. */
+export function kafkaConfig(settings: CommonSettings, clientId: string, log: Logger): KafkaConfig {
+  const sasl = saslOf(settings);
+  return {
+    clientId,
+    brokers: [...settings.KAFKA_BROKERS],
+    ssl: settings.KAFKA_SSL,
+    ...(sasl === undefined ? {} : { sasl }),
+    connectionTimeout: 5000,
+    requestTimeout: 30_000,
+    retry: { initialRetryTime: 50, multiplier: 2, factor: 0.2, retries: 4, maxRetryTime: 2000 },
+    logLevel: logLevel.WARN,
+    logCreator: bridgeLog(log),
+  };
+}
+
+export function createKafka(config: KafkaConfig): KafkaClient {
+  return new Kafka(config);
+}
+
+function saslOf(settings: CommonSettings): SASLOptions | undefined {
+  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = settings;
+  if (mechanism === 'none') return undefined;
+  if (username === undefined || password === undefined) {
+    throw new CdcError('CONFIG_INVALID', `KAFKA_SASL_MECHANISM is ${mechanism}, so KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD must be set.`);
+  }
+  const credentials = { username, password: password.reveal() };
+  switch (mechanism) {
+    case 'plain':
+      return { mechanism: 'plain', ...credentials };
+    case 'scram-sha-256':
+      return { mechanism: 'scram-sha-256', ...credentials };
+    case 'scram-sha-512':
+      return { mechanism: 'scram-sha-512', ...credentials };
+  }
+}
+
+/** The client's own lines are for debugging: what users need to know, the runners say. */
+function bridgeLog(log: Logger): logCreator {
+  return () =>
+    ({ namespace, log: entry }) => {
+      const { message, error } = entry as { message: string; error?: unknown };
+      log.debug({ client: 'kafkajs', namespace, error }, message);
+    };
+}
+
+const ACCESS_ERRORS = new Set(['SASL_AUTHENTICATION_FAILED', 'TOPIC_AUTHORIZATION_FAILED', 'GROUP_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED']);
+const FENCED_ERRORS = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING', 'INVALID_TXN_STATE']);
+const TOO_LARGE_ERRORS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
+
+interface KafkaJsError {
+  readonly name?: string;
+  readonly type?: string;
+  readonly cause?: unknown;
+  readonly originalError?: unknown;
+  readonly errors?: readonly unknown[];
+}
+
+/** The protocol's name of an error, however deep the client wrapped it; undefined for other errors. */
+export function kafkaErrorType(error: unknown): string | undefined {
+  for (let at = error as KafkaJsError | undefined, depth = 0; at != null && depth < 6; depth++) {
+    if (typeof at.type === 'string' && /^[A-Z_]+$/.test(at.type)) return at.type;
+    at = (at.originalError ?? at.errors?.[0] ?? at.cause) as KafkaJsError | undefined;
+  }
+  return undefined;
+}
+
+/** A client's error as ours. */
+export function toKafkaError(error: unknown, doing: string, context: ErrorContext = {}): CdcError {
+  if (error instanceof CdcError) return error;
+  const type = kafkaErrorType(error);
+  const details = { cause: error, context: { ...context, kafkaError: type } };
+  const name = (error as KafkaJsError).name;
+  if (name === 'KafkaJSSASLAuthenticationError' || (type !== undefined && ACCESS_ERRORS.has(type))) {
+    return new CdcError('AUTH_FAILED', `The broker refused access while ${doing}.`, { ...details, remedy: 'Check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the ACLs of that user.' });
+  }
+  if (type !== undefined && FENCED_ERRORS.has(type)) return new CdcError('FENCED', `The broker no longer takes this producer's records (${type}) while ${doing}.`, details);
+  if (type !== undefined && TOO_LARGE_ERRORS.has(type)) {
+    return new CdcError('VALUE_OUT_OF_RANGE', `A record is larger than the broker takes, while ${doing}.`, { ...details, remedy: "Raise the topic's max.message.bytes." });
+  }
+  return new CdcError('KAFKA_UNAVAILABLE', `The broker does not answer while ${doing}.`, details);
+}

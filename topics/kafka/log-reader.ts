@@ -1,0 +1,91 @@
+import type { KafkaConfig } from 'kafkajs';
+import { toKafkaError } from './connection.ts';
+import { type Cluster, createCluster, type FetchedMessage, KafkaBatch, READ_COMMITTED, READ_UNCOMMITTED } from './kafkajs-internals.ts';
+
+const FETCH_BYTES = 1024 * 1024;
+const FETCH_WAIT_MS = 1000;
+
+type Isolation = 'committed' | 'uncommitted';
+
+/** Looks up the last records of partitions, without a consumer group. */
+export class LogReader {
+  readonly #cluster: Cluster;
+
+  constructor(config: KafkaConfig) {
+    this.#cluster = createCluster(config);
+  }
+
+  async connect(): Promise<void> {
+    await this.#try('connecting', () => this.#cluster.connect());
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster.disconnect().catch(() => undefined);
+  }
+
+  /**
+   * The last record with a value of a partition, or undefined for none. `committed` leaves out aborted records; it must be asked
+   * only when no transaction is open there (after the producer's `init`), since what is open hides what follows.
+   */
+  async readLast(topic: string, partition: number, isolation: Isolation): Promise<FetchedMessage | undefined> {
+    return this.#try(`reading the end of ${topic}`, async () => {
+      await this.#cluster.addMultipleTargetTopics([topic]);
+      const [first, end] = [await this.#offset(topic, partition, true), await this.#offset(topic, partition, false)];
+      for (let span = 64; ; span *= 8) {
+        const from = Math.max(first, end - span);
+        const found = await this.#lastBetween({ topic, partition, from, end, isolation });
+        if (found !== undefined || from === first) return found;
+      }
+    });
+  }
+
+  async partitionCount(topic: string): Promise<number> {
+    return this.#try(`asking for the partitions of ${topic}`, async () => {
+      await this.#cluster.addMultipleTargetTopics([topic]);
+      return this.#cluster.findTopicPartitionMetadata(topic).length;
+    });
+  }
+
+  async #lastBetween(range: { topic: string; partition: number; from: number; end: number; isolation: Isolation }): Promise<FetchedMessage | undefined> {
+    let last: FetchedMessage | undefined;
+    for (let offset = range.from; offset < range.end; ) {
+      const batch = await this.#fetch(range.topic, range.partition, offset, range.isolation);
+      if (batch.isEmptyIncludingFiltered()) break;
+      last = batch.messages.findLast(({ value }) => value !== null) ?? last;
+      offset = Math.max(offset, Number(batch.lastOffset())) + 1;
+    }
+    return last;
+  }
+
+  async #fetch(topic: string, partition: number, offset: number, isolation: Isolation) {
+    const { responses } = await (await this.#leader(topic, partition)).fetch({
+      isolationLevel: isolation === 'committed' ? READ_COMMITTED : READ_UNCOMMITTED,
+      maxWaitTime: FETCH_WAIT_MS,
+      minBytes: 1,
+      maxBytes: FETCH_BYTES,
+      topics: [{ topic, partitions: [{ partition, fetchOffset: String(offset), maxBytes: FETCH_BYTES }] }],
+    });
+    const fetched = responses[0]?.partitions[0];
+    if (fetched === undefined) throw new Error(`no answer for ${topic}`);
+    return new KafkaBatch(topic, String(offset), fetched);
+  }
+
+  async #leader(topic: string, partition: number) {
+    const found = this.#cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition);
+    if (found === undefined) throw new Error(`${topic} has no partition ${partition}`);
+    return this.#cluster.findBroker({ nodeId: found.leader });
+  }
+
+  async #offset(topic: string, partition: number, fromBeginning: boolean): Promise<number> {
+    const [answer] = await this.#cluster.fetchTopicsOffset([{ topic, partitions: [{ partition }], fromBeginning }]);
+    return Number(answer?.partitions[0]?.offset ?? 0);
+  }
+
+  async #try<T>(doing: string, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      throw toKafkaError(error, doing);
+    }
+  }
+}

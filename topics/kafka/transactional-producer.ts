@@ -1,0 +1,255 @@
+import type { KafkaConfig } from 'kafkajs';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { type Compression, kafkaErrorType, toKafkaError } from './connection.ts';
+import { type Broker, type Cluster, createCluster, Encoder, type ProducerIdentity, produceResponse, TRANSACTION_COORDINATOR } from './kafkajs-internals.ts';
+import { type ByteRange, RecordBatchBuilder, type RecordHeader } from './record-batch.ts';
+
+const PRODUCE_API_KEY = 0;
+const PRODUCE_API_VERSION = 7;
+const SEQUENCE_LIMIT = 0x7fffffff;
+/** Below the broker's default limit of one batch (1 MiB), with room for the record that crosses it. */
+const BATCH_BYTES = 512 * 1024;
+/** Bytes of finished batches in one Produce request. */
+const REQUEST_BYTES = 2 * 1024 * 1024;
+/** The broker keeps the order of this many idempotent requests at once. */
+const MAX_IN_FLIGHT = 4;
+const COORDINATOR_MOVED = new Set(['NOT_COORDINATOR', 'COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS', 'NOT_COORDINATOR_FOR_GROUP', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'GROUP_LOAD_IN_PROGRESS']);
+/** How long the broker may take to finish the previous transaction's markers before we give up. */
+const CONCURRENT_LIMIT_MS = 30_000;
+
+export interface ProducerOptions {
+  readonly config: KafkaConfig;
+  readonly transactionalId: string;
+  readonly transactionTimeoutMs: number;
+  readonly compression: Compression;
+}
+
+type ProduceBody = InstanceType<typeof Encoder>;
+
+interface PartitionState {
+  readonly topic: string;
+  readonly partition: number;
+  readonly leader: number;
+  readonly batch: RecordBatchBuilder;
+  sequence: number;
+  isInTransaction: boolean;
+}
+
+/**
+ * Writes records to Kafka in transactions, one after the other.
+ *
+ * Promises: `init` fences every earlier producer of the same transactional id and ends its open transaction; records
+ * of a transaction become visible to `read_committed` readers all at once, when `commit` resolves, or never. Records of
+ * one partition keep the order of `append`. After any rejection the producer is of no further use: close it and make
+ * another one; its unfinished transaction is aborted by the next `init`.
+ *
+ * Errors: `FENCED`, `KAFKA_UNAVAILABLE`, `AUTH_FAILED`, `VALUE_OUT_OF_RANGE` (a record over the topic's limit).
+ *
+ * kafkajs connects, logs in and finds brokers; the record batches are built here (why: README, "Why it is so").
+ */
+export class TransactionalProducer {
+  readonly #options: ProducerOptions;
+  readonly #cluster: Cluster;
+  readonly #partitions = new Map<string, PartitionState[]>();
+  /** Partitions with records that were not sent yet. */
+  readonly #touched: PartitionState[] = [];
+  readonly #inTransaction: PartitionState[] = [];
+  #coordinator: Broker | undefined;
+  #identity: ProducerIdentity = { producerId: '-1', producerEpoch: -1 };
+  readonly #inFlight: Promise<void>[] = [];
+  #appendedBytes = 0;
+  #needsFlush = false;
+
+  constructor(options: ProducerOptions) {
+    this.#options = options;
+    this.#cluster = createCluster(options.config);
+  }
+
+  async init(): Promise<void> {
+    try {
+      await this.#cluster.connect();
+      this.#identity = await this.#onCoordinator((broker) =>
+        broker.initProducerId({ transactionalId: this.#options.transactionalId, transactionTimeout: this.#options.transactionTimeoutMs }),
+      );
+    } catch (error) {
+      throw toKafkaError(error, 'opening the transactional producer', { transactionalId: this.#options.transactionalId });
+    }
+  }
+
+  /** Makes topics known; they exist already. */
+  async addTopics(topics: readonly string[]): Promise<void> {
+    const missing = topics.filter((topic) => !this.#partitions.has(topic));
+    if (missing.length === 0) return;
+    try {
+      await this.#cluster.addMultipleTargetTopics(missing);
+      for (const topic of missing) this.#partitions.set(topic, this.#partitionsOf(topic));
+    } catch (error) {
+      throw toKafkaError(error, `asking for the partitions of ${missing.length} topics`);
+    }
+  }
+
+  partitionCount(topic: string): number {
+    return this.#statesOf(topic).length;
+  }
+
+  /** Bytes appended and not yet sent. */
+  get appendedBytes(): number {
+    return this.#appendedBytes;
+  }
+
+  /**
+   * Puts a record into its partition's batch. Nothing is sent until `flush`; call it once `needsFlush` says so.
+   */
+  append(topic: string, partition: number, timestampMs: number, key: ByteRange, value: ByteRange, headers: readonly RecordHeader[]): void {
+    const state = this.#statesOf(topic)[partition];
+    if (state === undefined) throw new CdcError('INVARIANT_BROKEN', `Topic ${topic} has no partition ${partition}.`);
+    const before = state.batch.byteLength;
+    if (state.batch.count === 0) this.#touched.push(state);
+    state.batch.append(timestampMs, key, value, headers);
+    this.#appendedBytes += state.batch.byteLength - before;
+    if (state.batch.byteLength > BATCH_BYTES) this.#needsFlush = true;
+  }
+
+  get needsFlush(): boolean {
+    return this.#needsFlush || this.#appendedBytes > REQUEST_BYTES;
+  }
+
+  /**
+   * Sends what was appended. It resolves when the bytes are on their way, and no more than a few requests are; so the
+   * caller encodes the next ones meanwhile. `commit` waits for all.
+   */
+  async flush(): Promise<void> {
+    if (this.#touched.length === 0) return;
+    try {
+      await this.#addPartitionsToTransaction();
+      for (const { leader, states } of this.#requestsByLeader()) this.#track(this.#produce(leader, this.#encode(states)));
+      this.#forgetAppended();
+      while (this.#inFlight.length >= MAX_IN_FLIGHT) await this.#inFlight[0];
+    } catch (error) {
+      throw toKafkaError(error, 'publishing records');
+    }
+  }
+
+  /** Ends the transaction that the records appended since the last commit belong to; without any, does nothing. */
+  async commit(): Promise<void> {
+    await this.flush();
+    await Promise.all(this.#inFlight).catch((error: unknown) => {
+      throw toKafkaError(error, 'publishing records');
+    });
+    if (this.#inTransaction.length === 0) return;
+    try {
+      await this.#onCoordinator((broker) => broker.endTxn({ ...this.#request(), transactionResult: true }));
+    } catch (error) {
+      throw toKafkaError(error, 'committing a transaction');
+    }
+    for (const state of this.#inTransaction) state.isInTransaction = false;
+    this.#inTransaction.length = 0;
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster.disconnect().catch(() => undefined);
+  }
+
+  #request() {
+    return { ...this.#identity, transactionalId: this.#options.transactionalId };
+  }
+
+  #statesOf(topic: string): PartitionState[] {
+    const states = this.#partitions.get(topic);
+    if (states === undefined) throw new CdcError('INVARIANT_BROKEN', `Topic ${topic} was not added to the producer.`);
+    return states;
+  }
+
+  #partitionsOf(topic: string): PartitionState[] {
+    const found = this.#cluster.findTopicPartitionMetadata(topic).toSorted((a, b) => a.partitionId - b.partitionId);
+    return found.map(({ partitionId, leader }) => ({ topic, partition: partitionId, leader, batch: new RecordBatchBuilder(), sequence: 0, isInTransaction: false }));
+  }
+
+  async #addPartitionsToTransaction(): Promise<void> {
+    const fresh = this.#touched.filter((state) => !state.isInTransaction);
+    if (fresh.length === 0) return;
+    const byTopic = Map.groupBy(fresh, ({ topic }) => topic);
+    const topics = [...byTopic].map(([topic, states]) => ({ topic, partitions: states.map(({ partition }) => partition) }));
+    await this.#onCoordinator((broker) => broker.addPartitionsToTxn({ ...this.#request(), topics }));
+    for (const state of fresh) {
+      state.isInTransaction = true;
+      this.#inTransaction.push(state);
+    }
+  }
+
+  #requestsByLeader(): { readonly leader: number; readonly states: readonly PartitionState[] }[] {
+    return [...Map.groupBy(this.#touched, ({ leader }) => leader)].map(([leader, states]) => ({ leader, states }));
+  }
+
+  #track(request: Promise<void>): void {
+    this.#inFlight.push(request);
+    const forget = () => {
+      const place = this.#inFlight.indexOf(request);
+      if (place >= 0) this.#inFlight.splice(place, 1);
+    };
+    // A failed request stays, so that flush or commit finds it.
+    request.then(forget, () => undefined);
+  }
+
+  #encode(states: readonly PartitionState[]): ProduceBody {
+    const body = encodeProduce(this.#options.transactionalId, states.map((state) => ({ state, bytes: this.#finish(state) })));
+    for (const state of states) state.sequence = (state.sequence + state.batch.count) % (SEQUENCE_LIMIT + 1);
+    return body;
+  }
+
+  #forgetAppended(): void {
+    for (const state of this.#touched) state.batch.reset();
+    this.#touched.length = 0;
+    this.#appendedBytes = 0;
+    this.#needsFlush = false;
+  }
+
+  async #produce(leader: number, body: ProduceBody): Promise<void> {
+    const broker = await this.#cluster.findBroker({ nodeId: leader });
+    const request = { apiKey: PRODUCE_API_KEY, apiVersion: PRODUCE_API_VERSION, apiName: 'Produce', encode: async () => body };
+    await broker.connectionPool.send({ request, response: produceResponse });
+  }
+
+  #finish(state: PartitionState): Buffer {
+    const { producerId, producerEpoch } = this.#identity;
+    return state.batch.finish({ producerId: BigInt(producerId), producerEpoch, firstSequence: state.sequence }, this.#options.compression);
+  }
+
+  /**
+   * Asks the transaction coordinator. A coordinator that has moved is looked up again; one that still writes the
+   * previous transaction's markers (CONCURRENT_TRANSACTIONS, a normal answer right after a commit) is asked again
+   * after a millisecond, then ever more slowly.
+   */
+  async #onCoordinator<T>(ask: (broker: Broker) => Promise<T>): Promise<T> {
+    const deadline = Date.now() + CONCURRENT_LIMIT_MS;
+    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 100)) {
+      try {
+        this.#coordinator ??= await this.#cluster.findGroupCoordinator({ groupId: this.#options.transactionalId, coordinatorType: TRANSACTION_COORDINATOR });
+        return await ask(this.#coordinator);
+      } catch (error) {
+        const type = kafkaErrorType(error) ?? '';
+        if (COORDINATOR_MOVED.has(type)) this.#coordinator = undefined;
+        else if (type !== 'CONCURRENT_TRANSACTIONS') throw error;
+        if (Date.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+  }
+}
+
+/** Produce request, version 7: transactional_id acks timeout [topic [partition record_set]] (Kafka protocol guide). */
+function encodeProduce(transactionalId: string, batches: readonly { readonly state: PartitionState; readonly bytes: Buffer }[]): ProduceBody {
+  const size = batches.reduce((sum, { state, bytes }) => sum + bytes.length + state.topic.length + 16, 256);
+  const encoder = new Encoder(size);
+  encoder.writeString(transactionalId).writeInt16(-1).writeInt32(30_000);
+  const byTopic = Map.groupBy(batches, ({ state }) => state.topic);
+  encoder.writeInt32(byTopic.size);
+  for (const [topic, entries] of byTopic) {
+    encoder.writeString(topic).writeInt32(entries.length);
+    for (const { state, bytes } of entries) {
+      encoder.writeInt32(state.partition).writeInt32(bytes.length);
+      encoder.writeBufferInternal(bytes);
+    }
+  }
+  return encoder;
+}

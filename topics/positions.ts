@@ -1,0 +1,61 @@
+import { CdcError } from '../shared/errors/cdc-error.ts';
+import type { Checkpoint, SnapshotProgress } from '../shared/connector/source.ts';
+import { formatPosition, parsePosition, type SourcePosition } from '../shared/record/position.ts';
+import { controlSchemas, plainCodec, type PositionValue } from './avro/control-schemas.ts';
+import { WIRE_HEADER_BYTES } from './avro/wire-format.ts';
+import type { LogReader } from './kafka/log-reader.ts';
+import { controlTopic } from './names.ts';
+
+/** What the positions topic says of a source. */
+export interface StoredPosition extends Checkpoint {
+  readonly rowVersion: number;
+  readonly instance: string;
+  readonly partitions: readonly string[];
+}
+
+/**
+ * Reads where a source stands. Call it after the producer's `init`, when no transaction of an earlier process is open.
+ *
+ * `committed` is the last position of a committed transaction: where to go on. `attempted` also looks at transactions
+ * that were aborted or are in doubt: its row_version may have been seen by readers that do not filter, so new ones
+ * start above it, and its partitions are where records without a committed position could be (KAFKA-17754).
+ */
+export async function readPositions(reader: LogReader, sourceName: string): Promise<{ committed: StoredPosition | undefined; attempted: StoredPosition | undefined }> {
+  const topic = controlTopic(sourceName, 'positions');
+  const committed = await reader.readLast(topic, 0, 'committed');
+  const attempted = await reader.readLast(topic, 0, 'uncommitted');
+  return { committed: parseStored(topic, committed?.value), attempted: parseStored(topic, attempted?.value) };
+}
+
+function parseStored(topic: string, bytes: Buffer | null | undefined): StoredPosition | undefined {
+  if (bytes == null) return undefined;
+  try {
+    const value = plainCodec<PositionValue>(controlSchemas(topic, 'positions').value).decode(bytes.subarray(WIRE_HEADER_BYTES));
+    return {
+      position: value.position === null ? null : requirePosition(value.position),
+      snapshot: value.snapshot === null ? null : (JSON.parse(value.snapshot) as SnapshotProgress),
+      rowVersion: value.row_version,
+      instance: value.instance,
+      partitions: value.partitions,
+    };
+  } catch (error) {
+    throw new CdcError('POSITION_INVALID', `The last record of ${topic} is no position of ours.`, { cause: error, context: { topic } });
+  }
+}
+
+function requirePosition(text: string): SourcePosition {
+  const position = parsePosition(text);
+  if (position === undefined) throw new TypeError(`not a position: ${text}`);
+  return position;
+}
+
+export function toPositionValue(stored: StoredPosition, nowMs: number): PositionValue {
+  return {
+    position: stored.position === null ? null : formatPosition(stored.position),
+    row_version: stored.rowVersion,
+    instance: stored.instance,
+    snapshot: stored.snapshot === null ? null : JSON.stringify(stored.snapshot),
+    partitions: stored.partitions,
+    ts_ms: nowMs,
+  };
+}

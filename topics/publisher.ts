@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto';
+import type { KafkaConfig } from 'kafkajs';
+import type { CommonSettings } from '../shared/config/common-options.ts';
+import type { SourceSettings } from '../shared/config/source-options.ts';
+import type { Checkpoint, RecordBatch, SnapshotProgress } from '../shared/connector/source.ts';
+import { CdcError, toCdcError } from '../shared/errors/cdc-error.ts';
+import type { Logger } from '../shared/observe/log.ts';
+import type { SourcePosition } from '../shared/record/position.ts';
+import type { TableSchema } from '../shared/record/table-schema.ts';
+import { Registry } from './avro/registry.ts';
+import { kafkaConfig } from './kafka/connection.ts';
+import { LogReader } from './kafka/log-reader.ts';
+import { TopicAdmin } from './kafka/topic-admin.ts';
+import { TransactionalProducer } from './kafka/transactional-producer.ts';
+import { readPositions, type StoredPosition } from './positions.ts';
+import { PublishedTails } from './published-tails.ts';
+import { TopicCatalog } from './topic-catalog.ts';
+import { TopicWriter } from './topic-writer.ts';
+
+/** What waits for publication before the source is asked to wait. */
+const MAX_PENDING_BYTES = 8 * 1024 * 1024;
+/** A Kafka transaction takes in no more once it has this many bytes. */
+const MAX_TRANSACTION_BYTES = 16 * 1024 * 1024;
+/** A killed source's open transaction holds readers back no longer than this. */
+const TRANSACTION_TIMEOUT_MS = 30_000;
+
+export interface PublisherOptions {
+  readonly settings: CommonSettings & SourceSettings;
+  /** Debezium's name of the connector, for instance `postgresql`. */
+  readonly connector: string;
+  /** Version of this product. */
+  readonly version: string;
+  readonly log: Logger;
+  /** Called after each commit with what is now durable. */
+  readonly onCommitted: (commit: Commit) => void;
+}
+
+export interface Commit {
+  readonly position: SourcePosition | null;
+  readonly snapshot: SnapshotProgress | null;
+  readonly records: number;
+  readonly bytes: number;
+  /** Commit time in the database of the last transaction in it; 0 where none was. */
+  readonly committedAtMicros: number;
+}
+
+/**
+ * Publishes a source's records: exactly once, in order, each batch with the position that it reaches.
+ *
+ * One Kafka transaction at a time takes what is pending when the previous one is committed: under load transactions
+ * grow and the cost of each is shared by many records, in quiet times each change is committed at once. Meanwhile the
+ * source goes on filling what is pending, up to a bound in bytes.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  readonly #config: KafkaConfig;
+  readonly #registry: Registry;
+  readonly #admin: TopicAdmin;
+  readonly #producer: TransactionalProducer;
+  readonly #catalog: TopicCatalog;
+  readonly #writer: TopicWriter;
+  readonly #tails = new PublishedTails();
+  readonly #pending: RecordBatch[] = [];
+  readonly #failed = Promise.withResolvers<CdcError>();
+  #pendingBytes = 0;
+  #rowVersion = 0;
+  #isBusy = false;
+  #failure: CdcError | undefined;
+  #room: PromiseWithResolvers<void> | undefined;
+  #work: PromiseWithResolvers<void> | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: PublisherOptions) {
+    const { settings, log, connector, version } = options;
+    const name = settings.SOURCE_NAME;
+    this.#options = options;
+    this.#config = kafkaConfig(settings, `dbmazz-${name}`, log);
+    this.#registry = new Registry(settings);
+    this.#admin = new TopicAdmin(this.#config);
+    this.#producer = new TransactionalProducer({ config: this.#config, transactionalId: name, transactionTimeoutMs: TRANSACTION_TIMEOUT_MS, compression: settings.KAFKA_COMPRESSION });
+    this.#catalog = new TopicCatalog(
+      { settings, connector, version, nextVersion: () => this.#nextVersion(), isPublished: (topic) => (partition, record) => this.#tails.has(topic, partition, record) },
+      { admin: this.#admin, registry: this.#registry, producer: this.#producer },
+    );
+    this.#writer = new TopicWriter(
+      { sourceName: name, instance: randomUUID(), publishTransactions: settings.PUBLISH_TRANSACTIONS, publishTruncate: settings.PUBLISH_TRUNCATE, highestVersion: () => this.#rowVersion },
+      this.#catalog,
+      this.#producer,
+    );
+  }
+
+  /**
+   * Takes the topics over from any earlier process of this name, and says where it stopped.
+   * Errors: those of broker and registry; `POSITION_INVALID`.
+   */
+  async open(): Promise<Checkpoint> {
+    await this.#admin.connect();
+    await this.#registry.ping();
+    await this.#producer.init();
+    await this.#catalog.addControlTopics();
+    this.#writer.resume(await this.#readStored());
+    this.#writer.writePosition(Date.now());
+    await this.#producer.commit();
+    this.#loop = this.#run();
+    return { position: this.#writer.position, snapshot: this.#writer.snapshot };
+  }
+
+  /** Creates topics and registers schemas of tables. */
+  async addTables(tables: readonly TableSchema[]): Promise<void> {
+    await this.#catalog.addTables(tables);
+  }
+
+  /** Takes a batch; a promise is returned when the caller has to wait for room. Rejects with what ended publishing. */
+  publish(batch: RecordBatch): Promise<void> | undefined {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    this.#pending.push(batch);
+    this.#pendingBytes += batch.bytes;
+    this.#work?.resolve();
+    if (this.#pendingBytes < MAX_PENDING_BYTES) return undefined;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
+  /** Resolves with the error that ended publishing. */
+  get failed(): Promise<CdcError> {
+    return this.#failed.promise;
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** Whether nothing waits: everything given to `publish` is committed. */
+  get isIdle(): boolean {
+    return this.#pending.length === 0 && !this.#isBusy;
+  }
+
+  /** Resolves when everything given to `publish` is committed; rejects when that failed. */
+  async drain(): Promise<void> {
+    while (this.#failure === undefined && !this.isIdle) {
+      this.#idle ??= Promise.withResolvers();
+      await this.#idle.promise;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Closes connections; what is not committed then is aborted by the next `open`. Call `drain` first to keep it. */
+  async close(): Promise<void> {
+    this.#end(new CdcError('KAFKA_UNAVAILABLE', 'The publisher is closed.'));
+    await Promise.all([this.#producer.close(), this.#admin.close()]);
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#failure === undefined) {
+        if (this.#pending.length === 0) await this.#waitForWork();
+        else await this.#publishPending();
+      }
+    } catch (error) {
+      const failure = toCdcError(error);
+      this.#end(failure);
+      this.#failed.resolve(failure);
+    }
+  }
+
+  async #waitForWork(): Promise<void> {
+    this.#idle?.resolve();
+    this.#idle = undefined;
+    this.#work = Promise.withResolvers();
+    await this.#work.promise;
+    this.#work = undefined;
+  }
+
+  /** One Kafka transaction. */
+  async #publishPending(): Promise<void> {
+    this.#isBusy = true;
+    let [records, bytes, committedAtMicros] = [0, 0, 0];
+    for (let batch = this.#pending.shift(); batch !== undefined; batch = bytes < MAX_TRANSACTION_BYTES ? this.#pending.shift() : undefined) {
+      committedAtMicros = (await this.#writer.write(batch)) || committedAtMicros;
+      records += batch.records.length;
+      bytes += batch.bytes;
+      this.#release(batch.bytes);
+    }
+    this.#writer.writePosition(Date.now());
+    await this.#producer.commit();
+    this.#isBusy = false;
+    this.#options.onCommitted({ position: this.#writer.position, snapshot: this.#writer.snapshot, records, bytes, committedAtMicros });
+  }
+
+  #release(bytes: number): void {
+    this.#pendingBytes -= bytes;
+    if (this.#pendingBytes >= MAX_PENDING_BYTES) return;
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+
+  #end(failure: CdcError): void {
+    this.#failure ??= failure;
+    this.#room?.promise.catch(() => undefined);
+    this.#room?.reject(failure);
+    this.#work?.resolve();
+    this.#idle?.resolve();
+  }
+
+  /** max(previous + 1, now in microseconds): never repeats, and below 2^53 until the year 2255. */
+  #nextVersion(): number {
+    this.#rowVersion = Math.max(this.#rowVersion + 1, Date.now() * 1000);
+    return this.#rowVersion;
+  }
+
+  async #readStored(): Promise<StoredPosition | undefined> {
+    const reader = new LogReader(this.#config);
+    try {
+      await reader.connect();
+      const { committed, attempted } = await readPositions(reader, this.#options.settings.SOURCE_NAME);
+      this.#rowVersion = Math.max(committed?.rowVersion ?? 0, attempted?.rowVersion ?? 0);
+      await this.#tails.read(reader, this.#registry, new Set([...(committed?.partitions ?? []), ...(attempted?.partitions ?? [])]));
+      return committed;
+    } finally {
+      await reader.close();
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import type { CommonSettings } from '../shared/config/common-options.ts';
+import type { SourceSettings } from '../shared/config/source-options.ts';
+import { CdcError } from '../shared/errors/cdc-error.ts';
+import type { TableSchema } from '../shared/record/table-schema.ts';
+import { controlSchemas, type ControlRecords, plainCodec } from './avro/control-schemas.ts';
+import type { Registry } from './avro/registry.ts';
+import { buildEnvelopeSchema, buildKeySchema } from './avro/table-schemas.ts';
+import { frame } from './avro/wire-format.ts';
+import type { TopicAdmin, TopicDefinition } from './kafka/topic-admin.ts';
+import type { TransactionalProducer } from './kafka/transactional-producer.ts';
+import { assertDistinctTopics, controlTopic, tableTopic } from './names.ts';
+import { TablePublisher, type TablePublisherOptions } from './table-publisher.ts';
+
+const MAX_RECORD_BYTES = 20 * 1024 * 1024;
+const WRITTEN_CONTROL_TOPICS = ['transaction', 'heartbeat', 'schema-changes', 'positions'] as const;
+
+export type ControlKind = keyof ControlRecords;
+
+interface ControlWriter {
+  readonly topic: string;
+  key(record: unknown): Buffer;
+  value(record: unknown): Buffer;
+}
+
+export interface CatalogOptions {
+  readonly settings: CommonSettings & SourceSettings;
+  readonly connector: string;
+  readonly version: string;
+  readonly nextVersion: () => number;
+  readonly isPublished: (topic: string) => TablePublisherOptions['isPublished'];
+}
+
+/** The topics of one source: creates them, registers their schemas, and knows how to write to each. */
+export class TopicCatalog {
+  readonly #options: CatalogOptions;
+  readonly #name: string;
+  readonly #admin: TopicAdmin;
+  readonly #registry: Registry;
+  readonly #producer: TransactionalProducer;
+  readonly #tables = new Map<TableSchema, TablePublisher>();
+  readonly #current = new Map<string, TableSchema>();
+  readonly #control = new Map<ControlKind, ControlWriter>();
+
+  constructor(options: CatalogOptions, parts: { readonly admin: TopicAdmin; readonly registry: Registry; readonly producer: TransactionalProducer }) {
+    this.#options = options;
+    this.#name = options.settings.SOURCE_NAME;
+    this.#admin = parts.admin;
+    this.#registry = parts.registry;
+    this.#producer = parts.producer;
+  }
+
+  async addControlTopics(): Promise<void> {
+    await this.#admin.createMissing(this.#controlTopics());
+    for (const kind of WRITTEN_CONTROL_TOPICS) await this.#openControl(kind);
+    await this.#producer.addTopics(WRITTEN_CONTROL_TOPICS.map((kind) => controlTopic(this.#name, kind)));
+  }
+
+  /** Creates topics and registers schemas of tables; called again with a new schema for a table that has changed. */
+  async addTables(tables: readonly TableSchema[]): Promise<void> {
+    assertDistinctTopics(this.#name, tables);
+    const fresh = tables.filter((table) => !this.#tables.has(table));
+    await this.#admin.createMissing(fresh.map((table) => this.#tableTopic(table)));
+    await this.#producer.addTopics(fresh.map((table) => tableTopic(this.#name, table)));
+    for (const table of fresh) await this.#addTable(table);
+  }
+
+  /** Whether a table is known, and with another schema than this. */
+  hasChanged(table: TableSchema): boolean {
+    const current = this.#current.get(table.qualifiedName);
+    return current !== undefined && current.fingerprint !== table.fingerprint;
+  }
+
+  publisherOf(table: TableSchema): TablePublisher {
+    const publisher = this.#tables.get(table);
+    if (publisher === undefined) throw new CdcError('INVARIANT_BROKEN', `A record of ${table.qualifiedName} came before its schema.`);
+    return publisher;
+  }
+
+  control(kind: ControlKind): ControlWriter {
+    const writer = this.#control.get(kind);
+    if (writer === undefined) throw new CdcError('INVARIANT_BROKEN', `The ${kind} topic is not open.`);
+    return writer;
+  }
+
+  async #openControl(kind: ControlKind): Promise<void> {
+    const topic = controlTopic(this.#name, kind);
+    const schemas = controlSchemas(topic, kind);
+    const keyId = await this.#registry.register(`${topic}-key`, schemas.key);
+    const valueId = await this.#registry.register(`${topic}-value`, schemas.value);
+    const [keys, values] = [plainCodec<unknown>(schemas.key), plainCodec<unknown>(schemas.value)];
+    this.#control.set(kind, { topic, key: (key) => frame(keyId, keys.encode(key)), value: (value) => frame(valueId, values.encode(value)) });
+  }
+
+  async #addTable(table: TableSchema): Promise<void> {
+    const { settings, connector, version, nextVersion, isPublished } = this.#options;
+    const topic = tableTopic(this.#name, table);
+    const keySchemaId = table.key.length === 0 ? 0 : await this.#registry.register(`${topic}-key`, buildKeySchema(table, topic));
+    const valueSchemaId = await this.#registry.register(`${topic}-value`, buildEnvelopeSchema(table, topic));
+    const publisher = new TablePublisher(
+      {
+        table,
+        topic,
+        keySchemaId,
+        valueSchemaId,
+        connector,
+        version,
+        nextVersion,
+        sourceName: this.#name,
+        partitions: this.#producer.partitionCount(topic),
+        tombstones: settings.TOMBSTONES,
+        isPublished: isPublished(topic),
+      },
+      this.#producer,
+    );
+    this.#tables.set(table, publisher);
+    this.#current.set(table.qualifiedName, table);
+  }
+
+  #controlTopics(): TopicDefinition[] {
+    const replication = this.#options.settings.TOPIC_REPLICATION;
+    const configs = { transaction: {}, 'schema-changes': { 'retention.ms': '-1' }, heartbeat: {}, signals: {}, positions: { 'cleanup.policy': 'compact' } } as const;
+    return Object.entries(configs).map(([kind, config]) => ({ topic: controlTopic(this.#name, kind as keyof typeof configs), partitions: 1, replication, config }));
+  }
+
+  #tableTopic(table: TableSchema): TopicDefinition {
+    const { TOPIC_PARTITIONS, TOPIC_REPLICATION } = this.#options.settings;
+    const config = { 'cleanup.policy': 'delete', 'max.message.bytes': String(MAX_RECORD_BYTES) };
+    return { topic: tableTopic(this.#name, table), partitions: TOPIC_PARTITIONS, replication: TOPIC_REPLICATION, config };
+  }
+}
