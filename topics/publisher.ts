@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { KafkaConfig } from 'kafkajs';
 import type { CommonSettings } from '../shared/config/common-options.ts';
 import type { SourceSettings } from '../shared/config/source-options.ts';
 import type { Checkpoint, RecordBatch, SnapshotProgress } from '../shared/connector/source.ts';
@@ -8,7 +7,7 @@ import type { Logger } from '../shared/observe/log.ts';
 import type { SourcePosition } from '../shared/record/position.ts';
 import type { TableSchema } from '../shared/record/table-schema.ts';
 import { Registry } from './avro/registry.ts';
-import { kafkaConfig } from './kafka/connection.ts';
+import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
 import { LogReader } from './kafka/log-reader.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
 import { TransactionalProducer } from './kafka/transactional-producer.ts';

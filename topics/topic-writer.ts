@@ -107,7 +107,8 @@ export class TopicWriter {
   }
 
   #writeTruncate(record: TruncateRecord, nowMs: number): void {
-    const transaction = this.#openTransaction();
+    if (this.#transaction === null) return this.#publisherOf(record).publishTruncate(record, this.#scopeOfRead(record), null, nowMs);
+    const transaction = this.#transaction;
     if (this.#options.publishTruncate) {
       if (this.#isSkipped(record)) return this.#countSkipped(record, transaction, 1);
       if (!this.#isBeginWritten) this.#writeBegin(transaction, nowMs);
@@ -190,7 +191,7 @@ export class TopicWriter {
     return this.#scope;
   }
 
-  #scopeOfRead({ position, committedAtMicros }: RowRecord): EnvelopeScope {
+  #scopeOfRead({ position, committedAtMicros }: RowRecord | TruncateRecord): EnvelopeScope {
     if (this.#readScope?.positionPrefix !== position.transaction) {
       this.#readScope = { serial: ++this.#scopeSerial, xid: null, committedAtMicros, positionPrefix: position.transaction, transactionId: null };
     }

@@ -1,6 +1,12 @@
-import { checked, flag, integer, list, oneOf, optionalInteger, secret, text, type Settings } from './options.ts';
+import { z } from 'zod';
+import { checked, flag, integer, list, oneOf, type Option, optionalInteger, secret, text, type Settings } from './options.ts';
 
 const NAME = /^[A-Za-z0-9_-]{1,100}$/;
+
+/** A setting of the contract that this version does not have: refused, since going on without it would publish too much. */
+function notYet(name: string, description: string): Option<undefined> {
+  return { description: `${description}; not in this version`, defaultText: 'none', schema: z.undefined(`${name} is not in this version: leave it unset`) as Option<undefined>['schema'] };
+}
 
 /** Settings of every source; a connector may add its own. */
 export const SOURCE_OPTIONS = {
@@ -15,6 +21,7 @@ export const SOURCE_OPTIONS = {
   UNKNOWN_TYPES: oneOf(['stop', 'string'], { description: 'columns of a type that is not in the table of types: stop, or carry their text', default: 'stop' }),
   SNAPSHOT_MODE: oneOf(['initial', 'never', 'only'], { description: 'initial: once, then stream', default: 'initial' }),
   SNAPSHOT_CHUNK_SIZE: integer({ description: 'rows a chunk of the snapshot', default: 50_000, min: 1 }),
+  SNAPSHOT_PARALLEL_WORKERS: integer({ description: 'chunks of the snapshot in flight, each of another table', default: 2, min: 1, max: 64 }),
   TOPIC_PARTITIONS: integer({ description: 'partitions of topics that we create', default: 4, min: 1, max: 10_000 }),
   TOPIC_REPLICATION: optionalInteger({ description: 'replicas of topics that we create; the broker decides if not set', min: 1, max: 100 }),
   TOMBSTONES: flag({ description: 'a null value after each delete, for compacted topics', default: true }),
@@ -22,6 +29,9 @@ export const SOURCE_OPTIONS = {
   PUBLISH_TRANSACTIONS: flag({ description: 'publish BEGIN and END on the transaction topic', default: true }),
   DECIMAL_HANDLING: oneOf(['decimal', 'string'], { description: 'how decimals with a precision travel', default: 'decimal' }),
   TIME_PRECISION: oneOf(['micros', 'millis'], { description: 'unit of times and timestamps; millis loses digits', default: 'micros' }),
+  MASK_COLUMNS: notYet('MASK_COLUMNS', 'columns whose values are masked'),
+  ROW_FILTER: notYet('ROW_FILTER', 'rows that are published'),
+  MESSAGE_KEY_COLUMNS: notYet('MESSAGE_KEY_COLUMNS', 'columns that make the key of a table'),
   HEARTBEAT_INTERVAL_MS: integer({ description: 'milliseconds between heartbeats', default: 10_000, min: 100 }),
 } as const;
 

@@ -13,6 +13,8 @@ export interface ConnectorContext {
 /** One entry of the table of sources: its own settings, and how to make it. Neither opens a connection. */
 export interface SourceConnector<O extends Options = Options> {
   readonly options: O;
+  /** Debezium's name of the connector, as records carry it. */
+  readonly connectorName: string;
   /** Throws `CONFIG_INVALID` where settings contradict each other. */
   create(settings: SourceSettings & Settings<O>, context: ConnectorContext): Source;
 }

@@ -22,6 +22,8 @@ export interface TableProgress {
   readonly expectedRows: number;
   /** The key of the last row read, as the source writes it down; null before the first chunk. */
   readonly lastKey: readonly string[] | null;
+  /** What else the source has to know of it; opaque to all others. */
+  readonly note: string | null;
 }
 
 export interface RecordBatch {

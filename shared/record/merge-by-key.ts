@@ -25,7 +25,7 @@ interface Pending {
  * Reduces the records of one table to the last state of each row, in the order in which rows were first seen.
  *
  * An unchanged value is taken from an earlier record of the same row in the batch where there is one. What comes
- * before a truncate is dropped. Records of other kinds are passed over. Of a table without a key nothing is merged.
+ * before a truncate, by version, is dropped. Records of other kinds are passed over. Of a table without a key nothing is merged.
  */
 export function mergeByKey(records: readonly CdcRecord[]): MergedBatch {
   let truncatedBelow = 0;
@@ -33,14 +33,19 @@ export function mergeByKey(records: readonly CdcRecord[]): MergedBatch {
   let sequence = 0;
   for (const record of records) {
     if (record.kind === 'truncate') {
-      truncatedBelow = record.version;
-      pending = new Map();
-    } else if (isRowRecord(record)) {
+      truncatedBelow = Math.max(truncatedBelow, record.version);
+      pending = withoutOlder(pending, truncatedBelow);
+    } else if (isRowRecord(record) && record.version >= truncatedBelow) {
       const key = record.table.key.length === 0 ? String(sequence++) : imageOf(record).keyText();
       mergeInto(pending, key, record);
     }
   }
   return { truncatedBelow, rows: [...pending.values()].map(toState) };
+}
+
+/** Of a topic of several partitions, rows of a later version may stand before a truncate. */
+function withoutOlder(pending: Map<string, Pending>, version: number): Map<string, Pending> {
+  return new Map([...pending].filter(([, { record }]) => record.version >= version));
 }
 
 function mergeInto(pending: Map<string, Pending>, key: string, record: RowRecord): void {

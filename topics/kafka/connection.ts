@@ -4,6 +4,8 @@ import type { CommonSettings } from '../../shared/config/common-options.ts';
 import { CdcError, type ErrorContext } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 
+export type { KafkaConfig } from 'kafkajs';
+
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
 
 export type Compression = 'none' | 'gzip' | 'zstd';

@@ -185,7 +185,7 @@ export class TransactionalProducer {
     this.#inFlight.push(request);
     const forget = () => {
       const place = this.#inFlight.indexOf(request);
-      if (place >= 0) this.#inFlight.splice(place, 1);
+      if (place >= 0) void this.#inFlight.splice(place, 1);
     };
     // A failed request stays, so that flush or commit finds it.
     request.then(forget, () => undefined);

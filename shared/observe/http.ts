@@ -1,0 +1,78 @@
+import { timingSafeEqual } from 'node:crypto';
+import { type HttpBindings, serve } from '@hono/node-server';
+import { type Context, Hono } from 'hono';
+import type { CommonSettings } from '../config/common-options.ts';
+import { CdcError } from '../errors/cdc-error.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What a connector process answers to its watchers. */
+export interface ProcessView {
+  /** Undefined when ready, else the reason why not. */
+  readonly notReady: () => string | undefined;
+  readonly status: () => unknown;
+  readonly pause: () => void;
+  readonly resume: () => void;
+}
+
+export interface HttpEndpoints {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
+
+/** Serves `/healthz`, `/readyz`, `/metrics`, `/status`, `/pause` and `/resume`; nothing where HTTP_PORT is 0. */
+export async function serveHttp(settings: CommonSettings, view: ProcessView, metrics: Metrics): Promise<HttpEndpoints | undefined> {
+  const { HTTP_HOST: hostname, HTTP_PORT: port } = settings;
+  if (port === 0) return undefined;
+  assertTokenWhereNeeded(settings);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const server = serve({ fetch: createApp(settings, view, metrics).fetch, hostname, port }, () => resolve());
+  server.once('error', (error) => {
+    reject(new CdcError('CONFIG_INVALID', `HTTP_PORT is ${port}: it cannot be opened on ${hostname}.`, { cause: error, remedy: 'Set HTTP_PORT to a free port, or to 0 for none.' }));
+  });
+  await promise;
+  return {
+    port,
+    close: async () => {
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
+      if ('closeAllConnections' in server) server.closeAllConnections();
+      await closed.promise;
+    },
+  };
+}
+
+/** Said at start, with all other problems of the settings. */
+export function assertTokenWhereNeeded({ HTTP_HOST, HTTP_PORT, HTTP_TOKEN }: CommonSettings): void {
+  if (HTTP_PORT === 0 || LOOPBACK.has(HTTP_HOST) || HTTP_TOKEN !== undefined) return;
+  throw new CdcError('CONFIG_INVALID', `HTTP_HOST is ${HTTP_HOST}, which others can reach, so HTTP_TOKEN must be set.`);
+}
+
+function createApp(settings: CommonSettings, view: ProcessView, metrics: Metrics): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  app.use(async (context, next) => (isAllowed(context, settings) ? next() : context.json({ error: 'a bearer token is needed' }, 401)));
+  app.get('/healthz', (context) => context.json({ status: 'ok' }));
+  app.get('/readyz', (context) => {
+    const reason = view.notReady();
+    return reason === undefined ? context.json({ status: 'ready' }) : context.json({ status: 'not ready', reason }, 503);
+  });
+  app.get('/metrics', async (context) => context.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }));
+  app.get('/status', (context) => context.json(view.status() as object));
+  app.post('/pause', (context) => {
+    view.pause();
+    return context.json({ status: 'paused' });
+  });
+  app.post('/resume', (context) => {
+    view.resume();
+    return context.json({ status: 'running' });
+  });
+  return app;
+}
+
+function isAllowed(context: Context, { HTTP_TOKEN }: CommonSettings): boolean {
+  if (HTTP_TOKEN === undefined) return true;
+  const given = Buffer.from(context.req.header('authorization') ?? '');
+  const wanted = Buffer.from(`Bearer ${HTTP_TOKEN.reveal()}`);
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}

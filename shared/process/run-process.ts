@@ -1,0 +1,46 @@
+import { type CdcError, toCdcError } from '../errors/cdc-error.ts';
+import { EXIT } from '../errors/codes.ts';
+
+/** A stop that was asked for takes no longer than this. */
+const STOP_LIMIT_MS = 10_000;
+
+/**
+ * Runs the work of a connector process: SIGTERM or SIGINT asks it to finish, a second one ends it at once.
+ * Gives the exit code of the contract; an error is printed as a sentence with its remedy.
+ */
+export async function runProcess(work: (signal: AbortSignal) => Promise<void>): Promise<number> {
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(EXIT.failed);
+    stop.abort();
+    setTimeout(() => process.exit(EXIT.failed), STOP_LIMIT_MS).unref();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    await work(stop.signal);
+    return EXIT.stopped;
+  } catch (error) {
+    const failure = toCdcError(error);
+    process.stderr.write(`${describeFailure(failure)}\n`);
+    return failure.exitCode;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+export function describeFailure(failure: CdcError): string {
+  const { code, message, remedy, cause } = failure;
+  const details = cause instanceof Error ? `\n  cause: ${cause.message}` : '';
+  const stack = code === 'INVARIANT_BROKEN' && cause instanceof Error ? `\n${cause.stack ?? ''}` : '';
+  return `${code}: ${message}${remedy === '' ? '' : `\n  remedy: ${remedy}`}${details}${stack}`;
+}
+
+/** Waits, unless the signal comes first. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+}

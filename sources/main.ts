@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { COMMON_OPTIONS, type CommonSettings } from '../shared/config/common-options.ts';
+import { loadEnvironment } from '../shared/config/load-environment.ts';
+import { type Environment, findUnknown, readOptions, throwIfProblems } from '../shared/config/options.ts';
+import { SINK_OPTIONS } from '../shared/config/sink-options.ts';
+import { SOURCE_OPTIONS, type SourceSettings } from '../shared/config/source-options.ts';
+import type { SourceConnector } from '../shared/connector/connector.ts';
+import { assertTokenWhereNeeded, serveHttp } from '../shared/observe/http.ts';
+import { createLogger } from '../shared/observe/log.ts';
+import { createMetrics } from '../shared/observe/metrics.ts';
+import { runProcess } from '../shared/process/run-process.ts';
+import { allSourceOptionNames, findSource } from './create-source.ts';
+import { Gate, runSource } from './runner/source-runner.ts';
+import { SourceStatus } from './runner/source-status.ts';
+
+export interface SourceProcessConfig {
+  readonly connector: SourceConnector;
+  readonly settings: CommonSettings & SourceSettings;
+}
+
+/** Reads and checks all settings of a source; every problem at once. */
+export function readSourceConfig(environment: Environment): SourceProcessConfig {
+  const connector = findSource(environment['SOURCE_TYPE']);
+  const options = { ...COMMON_OPTIONS, ...SOURCE_OPTIONS, ...connector.options };
+  const { settings, problems } = readOptions(options, environment);
+  const known = ['SOURCE_TYPE', 'SINK_TYPE', ...Object.keys(options), ...Object.keys(SINK_OPTIONS), ...allSourceOptionNames()];
+  throwIfProblems([...problems, ...findUnknown(environment, known)]);
+  assertTokenWhereNeeded(settings);
+  return { connector, settings };
+}
+
+/** One source in the foreground. Gives the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  return runProcess(async (signal) => {
+    const { connector, settings } = readSourceConfig(loadEnvironment('source', argv, process.env));
+    const name = settings.SOURCE_NAME;
+    const log = createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT, fields: { source: name } });
+    const metrics = createMetrics('source', name);
+    const status = new SourceStatus(name, metrics);
+    const gate = new Gate();
+    const view = { notReady: () => status.notReady(), status: () => status, pause: () => gate.close(), resume: () => gate.open() };
+    const http = await serveHttp(settings, view, metrics);
+    try {
+      await runSource({ connector, settings, version: productVersion(), log, status, gate, signal });
+    } finally {
+      await http?.close();
+    }
+  });
+}
+
+export function productVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return manifest.version;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

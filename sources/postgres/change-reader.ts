@@ -1,0 +1,199 @@
+import { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
+import type { Row } from '../../shared/record/row.ts';
+import { RowWriter } from '../../shared/record/row-writer.ts';
+import type { TableSchema } from '../../shared/record/table-schema.ts';
+import { UNCHANGED } from '../../shared/record/value.ts';
+import { formatLsn, type LogicalMessage, MESSAGE, parseBegin, parseCommit, parseLogicalMessage, parseRelation, parseTruncate, type RelationMessage, TUPLE } from './parser.ts';
+import type { Relation } from './relation.ts';
+
+/** What the reader asks of its surroundings. */
+export interface ReaderHooks {
+  /** The rows' layout after a Relation message; null for a table that was not asked for. A promise suspends reading. */
+  resolve(message: RelationMessage): Relation | null | Promise<Relation | null>;
+  /** A logical message that somebody wrote into the log. */
+  onMessage(message: LogicalMessage): void;
+  /** A row change, before it is handed on. False leaves it out. */
+  onChange(xid: number, commitPosition: string, relation: Relation, row: Row): boolean;
+  /** A transaction has ended: its position, and where its commit ends in the log. */
+  onCommit(position: string, ordinal: number, endLsn: string): void;
+}
+
+/**
+ * Reads the messages of pgoutput, protocol version 1, into records. Records gather in `records` until they are taken.
+ *
+ * A value that was not sent, but that the old row has (REPLICA IDENTITY FULL), is taken from there. An update that
+ * changes the key and leaves large values out is noted in `incomplete`: nobody downstream could find them under the
+ * new key, so the source reads them again.
+ */
+export class ChangeReader {
+  readonly #hooks: ReaderHooks;
+  readonly #writer = new RowWriter();
+  readonly #relations = new Map<number, Relation | null>();
+  records: CdcRecord[] = [];
+  incomplete: number[] = [];
+  bytes = 0;
+  #xid = 0;
+  #committedAtMicros = 0;
+  #transaction = '';
+  #ordinal = 0;
+  #isOpen = false;
+
+  constructor(hooks: ReaderHooks) {
+    this.#hooks = hooks;
+  }
+
+  /** Whether the last message left a transaction open. */
+  get isInTransaction(): boolean {
+    return this.#isOpen;
+  }
+
+  take(): { readonly records: CdcRecord[]; readonly incomplete: number[]; readonly bytes: number } {
+    const taken = { records: this.records, incomplete: this.incomplete, bytes: this.bytes };
+    this.records = [];
+    this.incomplete = [];
+    this.bytes = 0;
+    return taken;
+  }
+
+  /** Says that rows of a table have a new schema from here on. */
+  announce(table: TableSchema): void {
+    this.#push({ kind: 'schemaChange', table, position: this.#position() }, 0);
+  }
+
+  /** Reads one message. A promise means: hand in no more until it is resolved. Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`. */
+  read(bytes: Buffer): Promise<void> | undefined {
+    switch (bytes[0]) {
+      case MESSAGE.insert:
+        this.#insert(bytes);
+        return undefined;
+      case MESSAGE.update:
+        this.#update(bytes);
+        return undefined;
+      case MESSAGE.delete:
+        this.#delete(bytes);
+        return undefined;
+      case MESSAGE.begin:
+        this.#begin(bytes);
+        return undefined;
+      case MESSAGE.commit:
+        this.#commit(bytes);
+        return undefined;
+      case MESSAGE.relation:
+        return this.#relation(bytes);
+      case MESSAGE.truncate:
+        this.#truncate(bytes);
+        return undefined;
+      case MESSAGE.message:
+        this.#hooks.onMessage(parseLogicalMessage(bytes));
+        return undefined;
+      case MESSAGE.type:
+      case MESSAGE.origin:
+        return undefined;
+      default:
+        throw new CdcError('PARSE_FAILED', `The replication stream has a message of an unknown kind (${bytes[0]}).`);
+    }
+  }
+
+  #begin(bytes: Buffer): void {
+    const { commitLsn, committedAtMicros, xid } = parseBegin(bytes);
+    this.#xid = xid;
+    this.#committedAtMicros = committedAtMicros;
+    this.#transaction = formatLsn(commitLsn);
+    this.#ordinal = 0;
+    this.#isOpen = true;
+    this.#push({ kind: 'begin', xid: String(xid), committedAtMicros, position: this.#position() }, 0);
+  }
+
+  #commit(bytes: Buffer): void {
+    const { endLsn, committedAtMicros } = parseCommit(bytes);
+    this.#ordinal++;
+    this.#isOpen = false;
+    this.#push({ kind: 'commit', xid: String(this.#xid), committedAtMicros, position: this.#position() }, 0);
+    this.#hooks.onCommit(this.#transaction, this.#ordinal, formatLsn(endLsn));
+  }
+
+  #relation(bytes: Buffer): Promise<void> | undefined {
+    const message = parseRelation(bytes);
+    const resolved = this.#hooks.resolve(message);
+    if (!(resolved instanceof Promise)) {
+      this.#relations.set(message.id, resolved);
+      return undefined;
+    }
+    return resolved.then((relation) => void this.#relations.set(message.id, relation));
+  }
+
+  #insert(bytes: Buffer): void {
+    const relation = this.#relationAt(bytes);
+    if (relation === null) return;
+    const after = relation.readTuple(bytes, 6, this.#writer);
+    this.#change('insert', relation, null, after);
+  }
+
+  #update(bytes: Buffer): void {
+    const relation = this.#relationAt(bytes);
+    if (relation === null) return;
+    const hasOld = bytes[5] !== TUPLE.new;
+    const before = hasOld ? relation.readTuple(bytes, 6, this.#writer) : null;
+    const after = relation.readTuple(bytes, hasOld ? relation.end + 1 : 6, this.#writer);
+    if (after.unchanged === null || before === null) return this.#change('update', relation, before, after);
+    const completed = bytes[5] === TUPLE.old ? this.#complete(before, after) : after;
+    const isKeyChanged = completed.unchanged !== null && before.keyText() !== after.keyText();
+    if (isKeyChanged) this.incomplete.push(this.records.length);
+    this.#change('update', relation, before, completed);
+  }
+
+  #delete(bytes: Buffer): void {
+    const relation = this.#relationAt(bytes);
+    if (relation === null) return;
+    this.#change('delete', relation, relation.readTuple(bytes, 6, this.#writer), null);
+  }
+
+  #truncate(bytes: Buffer): void {
+    for (const id of parseTruncate(bytes).relationIds) {
+      const relation = this.#relations.get(id);
+      if (relation === undefined) throw this.#unknownRelation(id);
+      if (relation === null) continue;
+      this.#ordinal++;
+      this.#push({ kind: 'truncate', table: relation.table, position: this.#position(), committedAtMicros: this.#committedAtMicros, version: 0 }, 0);
+    }
+  }
+
+  #change(kind: RowRecord['kind'], relation: Relation, before: Row | null, after: Row | null): void {
+    this.#ordinal++;
+    if (before !== null && !this.#hooks.onChange(this.#xid, this.#transaction, relation, before)) return;
+    if (after !== null && !this.#hooks.onChange(this.#xid, this.#transaction, relation, after)) return;
+    const bytes = (before?.byteLength ?? 0) + (after?.byteLength ?? 0);
+    this.#push({ kind, table: relation.table, before, after, position: this.#position(), committedAtMicros: this.#committedAtMicros, version: 0 }, bytes);
+  }
+
+  /** Values that were not sent, from the whole old row. */
+  #complete(before: Row, after: Row): Row {
+    const known = before.values();
+    const values = after.values().map((value, index) => (value === UNCHANGED ? (known[index] ?? null) : value));
+    return this.#writer.row(after.table, values);
+  }
+
+  #push(record: CdcRecord, bytes: number): void {
+    this.records.push(record);
+    this.bytes += bytes + RECORD_OVERHEAD_BYTES;
+  }
+
+  #position() {
+    return { transaction: this.#transaction, ordinal: this.#ordinal };
+  }
+
+  #relationAt(bytes: Buffer): Relation | null {
+    const id = bytes.readUInt32BE(1);
+    const relation = this.#relations.get(id);
+    if (relation === undefined) throw this.#unknownRelation(id);
+    return relation;
+  }
+
+  #unknownRelation(id: number): CdcError {
+    return new CdcError('PARSE_FAILED', `The replication stream is broken: a change of table ${id} came before its description.`);
+  }
+}
+
+/** What a record weighs in memory beside its rows' bytes. */
+const RECORD_OVERHEAD_BYTES = 200;

@@ -1,0 +1,73 @@
+import pg, { type Client } from 'pg';
+import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
+import type { PostgresSourceConfig } from './config.ts';
+
+/** The text forms that the parser reads: these are the session's, whatever the server's defaults. */
+const SESSION = ['datestyle=ISO', 'intervalstyle=postgres', 'timezone=UTC', 'bytea_output=hex', 'extra_float_digits=3', 'statement_timeout=0', 'lock_timeout=0', 'idle_in_transaction_session_timeout=0', 'client_encoding=UTF8'];
+
+export function clientConfig(config: PostgresSourceConfig): pg.ClientConfig {
+  return {
+    connectionString: config.connectionString,
+    application_name: `dbmazz ${config.name}`,
+    options: SESSION.map((setting) => `-c ${setting}`).join(' '),
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    types: { getTypeParser: (oid: number, format?: 'text' | 'binary') => pg.types.getTypeParser(oid, format as 'text') } as pg.CustomTypesConfig,
+  };
+}
+
+export async function connect(config: PostgresSourceConfig): Promise<Client> {
+  const client = new pg.Client(clientConfig(config));
+  // A connection that breaks while nothing is asked of it shows at the next query.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    throw toPostgresError(error, 'connecting');
+  }
+}
+
+export async function withClient<T>(config: PostgresSourceConfig, use: (client: Client) => Promise<T>): Promise<T> {
+  const client = await connect(config);
+  try {
+    return await use(client);
+  } catch (error) {
+    throw toPostgresError(error, 'asking the source');
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+const REMEDIES: Record<string, string> = {
+  '28P01': 'Check user and password in SOURCE_URL.',
+  '28000': 'Check the user in SOURCE_URL, and pg_hba.conf of the server (replication connections need their own line).',
+  '3D000': 'Check the database in SOURCE_URL.',
+};
+
+/** A driver's error as ours, by SQLSTATE (PostgreSQL manual, appendix A) or the operating system's code. */
+export function toPostgresError(error: unknown, doing: string): CdcError {
+  if (isCdcError(error)) return error;
+  const state = String((error as { code?: unknown }).code ?? '');
+  const details = { cause: error, context: { sqlState: state } };
+  switch (state) {
+    case '28P01':
+    case '28000':
+    case '3D000':
+      return new CdcError('AUTH_FAILED', `The source refused the login of SOURCE_URL while ${doing}.`, { ...details, remedy: REMEDIES[state] });
+    case '42501':
+      return new CdcError('SETUP_GRANT_MISSING', `The user of SOURCE_URL lacks a right while ${doing}.`, { ...details, remedy: 'ALTER ROLE <user> REPLICATION; GRANT CREATE ON DATABASE <database> TO <user>; GRANT SELECT ON <tables> TO <user>;' });
+    case '55006':
+      return new CdcError('SLOT_IN_USE', 'The replication slot is in use by another process.', details);
+    case '53400':
+      return new CdcError('SETUP_LIMIT_REACHED', 'The source has no free replication slot.', details);
+    case '53300':
+      return new CdcError('CONNECTION_LOST', 'The source has no free connection.', { ...details, remedy: 'Raise max_connections and max_wal_senders, or close connections.' });
+    case '42704':
+      return new CdcError('POSITION_LOST', `The slot or publication is gone (${doing}).`, details);
+    case '55000':
+      return new CdcError('POSITION_LOST', `The replication slot can no longer be used (${doing}).`, details);
+    default:
+      return new CdcError('CONNECTION_LOST', `The connection to the source failed while ${doing}.`, details);
+  }
+}

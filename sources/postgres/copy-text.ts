@@ -1,0 +1,97 @@
+import type { Row } from '../../shared/record/row.ts';
+import type { RowWriter } from '../../shared/record/row-writer.ts';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { Relation } from './relation.ts';
+
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const BACKSLASH = 0x5c;
+const UPPER_N = 0x4e;
+const ESCAPES: Record<number, number> = { 0x62: 0x08, 0x66: 0x0c, 0x6e: 0x0a, 0x72: 0x0d, 0x74: 0x09, 0x76: 0x0b };
+
+/** Turns the text format of `COPY … TO STDOUT` into rows (PostgreSQL manual, COPY, "Text Format"). */
+export class CopyTextReader {
+  readonly #relation: Relation;
+  readonly #writer: RowWriter;
+  #rest: Buffer = Buffer.alloc(0);
+  #lastLine: Buffer = Buffer.alloc(0);
+
+  constructor(relation: Relation, writer: RowWriter) {
+    this.#relation = relation;
+    this.#writer = writer;
+  }
+
+  /** The rows that a piece of the output completes. */
+  read(piece: Buffer): Row[] {
+    const bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
+    const rows: Row[] = [];
+    let start = 0;
+    for (let end = bytes.indexOf(NEWLINE, start); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
+      rows.push(this.#row(bytes, start, end));
+      this.#lastLine = bytes.subarray(start, end);
+      start = end + 1;
+    }
+    this.#rest = bytes.subarray(start);
+    return rows;
+  }
+
+  /** Text of some columns of the last row, by their place in the output. */
+  lastTexts(places: readonly number[]): string[] {
+    const fields = splitLine(this.#lastLine);
+    return places.map((place) => {
+      const field = fields[place];
+      if (field === undefined) throw new CdcError('PARSE_FAILED', 'A row of COPY has too few columns.');
+      return unescape(field).toString('utf8');
+    });
+  }
+
+  #row(bytes: Buffer, start: number, end: number): Row {
+    const relation = this.#relation;
+    this.#writer.begin();
+    let at = start;
+    for (let index = 0; index < relation.columnCount; index++) {
+      if (at > end) throw new CdcError('PARSE_FAILED', `A row of ${relation.table.qualifiedName} has too few columns.`);
+      let stop = bytes.indexOf(TAB, at);
+      if (stop < 0 || stop > end) stop = end;
+      this.#cell(index, bytes, at, stop);
+      at = stop + 1;
+    }
+    return this.#writer.end(relation.table, null);
+  }
+
+  #cell(index: number, bytes: Buffer, start: number, end: number): void {
+    const code = this.#relation.codeOf(index);
+    if (code === 0) return;
+    if (end - start === 2 && bytes[start] === BACKSLASH && bytes[start + 1] === UPPER_N) return this.#writer.absent();
+    const escape = bytes.indexOf(BACKSLASH, start);
+    if (escape < 0 || escape >= end) return this.#relation.writeCell(index, code, bytes, start, end, this.#writer);
+    const plain = unescape(bytes.subarray(start, end));
+    this.#relation.writeCell(index, code, plain, 0, plain.length, this.#writer);
+  }
+}
+
+function splitLine(line: Buffer): Buffer[] {
+  const fields: Buffer[] = [];
+  let start = 0;
+  for (let tab = line.indexOf(TAB); tab >= 0; tab = line.indexOf(TAB, start)) {
+    fields.push(line.subarray(start, tab));
+    start = tab + 1;
+  }
+  fields.push(line.subarray(start));
+  return fields;
+}
+
+function unescape(field: Buffer): Buffer {
+  if (!field.includes(BACKSLASH)) return field;
+  const plain = Buffer.allocUnsafe(field.length);
+  let length = 0;
+  for (let at = 0; at < field.length; at++) {
+    let byte = field[at] as number;
+    if (byte === BACKSLASH) {
+      byte = field[++at] as number;
+      byte = ESCAPES[byte] ?? byte;
+    }
+    plain[length++] = byte;
+  }
+  return plain.subarray(0, length);
+}

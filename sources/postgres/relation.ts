@@ -1,0 +1,195 @@
+import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
+import type { DataType } from '../../shared/record/data-type.ts';
+import type { Row } from '../../shared/record/row.ts';
+import type { RowWriter } from '../../shared/record/row-writer.ts';
+import type { TableSchema } from '../../shared/record/table-schema.ts';
+import { arrayTextToJson, fitsTimestamp, parseArrayText, temporalText, valueFromText } from './text-values.ts';
+import { CELL, type CellCode, cellCodeOf, type NativeType } from './types.ts';
+
+const NULL = 0x6e;
+const UNCHANGED = 0x75;
+const TEXT = 0x74;
+const LOWER_T = 0x74;
+const MINUS = 0x2d;
+const DIGIT_0 = 0x30;
+const UPPER_N = 0x4e;
+const UPPER_I = 0x49;
+
+/** One column as the log sends it; `column` is its place in the table's schema, -1 for one that is left out. */
+export interface RelationColumn {
+  readonly name: string;
+  readonly column: number;
+  readonly native: NativeType;
+}
+
+/**
+ * How the tuples of one version of one table become rows: prepared once, then one switch per cell and no object.
+ *
+ * The columns of the log and of the schema are in the same order; columns that are left out are passed over.
+ */
+export class Relation {
+  readonly table: TableSchema;
+  readonly #codes: Uint8Array;
+  readonly #isKey: Uint8Array;
+  readonly #scales: Int32Array;
+  readonly #columns: Int32Array;
+  readonly #elements: readonly (DataType | undefined)[];
+  /** Where the last tuple read ended. */
+  end = 0;
+
+  constructor(table: TableSchema, columns: readonly RelationColumn[]) {
+    this.table = table;
+    const kept = (index: number) => table.layout[index];
+    this.#codes = Uint8Array.from(columns, ({ column, native }) => (column < 0 ? 0 : cellCodeOf(table.column(column).dataType, native)));
+    this.#isKey = Uint8Array.from(columns, ({ column }) => (kept(column)?.isKey === true ? 1 : 0));
+    this.#scales = Int32Array.from(columns, ({ column }) => kept(column)?.scale ?? 0);
+    this.#columns = Int32Array.from(columns, ({ column }) => column);
+    this.#elements = columns.map(({ column, native }) => elementOf(column < 0 ? undefined : table.column(column).dataType, native));
+  }
+
+  get columnCount(): number {
+    return this.#codes.length;
+  }
+
+  /**
+   * Reads a TupleData (PostgreSQL manual, 54.9 "Logical Replication Message Formats") that starts at `start`.
+   * Sets `end`. Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`.
+   */
+  readTuple(bytes: Buffer, start: number, writer: RowWriter): Row {
+    const codes = this.#codes;
+    if (bytes.readUInt16BE(start) !== codes.length) throw this.#broken('a tuple has another number of columns than its relation');
+    let at = start + 2;
+    let unchanged: number[] | null = null;
+    writer.begin();
+    for (let index = 0; index < codes.length; index++) {
+      const kind = bytes[at++];
+      const code = codes[index] as CellCode | 0;
+      if (kind === TEXT) {
+        const length = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
+        at += 4;
+        const end = at + length;
+        if (length < 0 || end > bytes.length) throw this.#broken('a value is longer than its message');
+        if (code !== 0) this.writeCell(index, code, bytes, at, end, writer);
+        at = end;
+      } else if (kind === NULL || kind === UNCHANGED) {
+        if (code === 0) continue;
+        if (this.#isKey[index] === 1) throw this.#broken('a key column has no value');
+        if (kind === UNCHANGED) (unchanged ??= []).push(this.#columns[index] as number);
+        writer.absent();
+      } else {
+        throw this.#broken('a value of an unknown kind');
+      }
+    }
+    this.end = at;
+    return writer.end(this.table, unchanged);
+  }
+
+  /** Whether a cell of this place is written at all, and how. */
+  codeOf(index: number): CellCode | 0 {
+    return (this.#codes[index] ?? 0) as CellCode | 0;
+  }
+
+  isKey(index: number): boolean {
+    return this.#isKey[index] === 1;
+  }
+
+  /** Writes one value from its text form. */
+  writeCell(index: number, code: CellCode, bytes: Buffer, start: number, end: number, writer: RowWriter): void {
+    if (this.#isKey[index] === 0) writer.present();
+    try {
+      this.#writeValue(index, code, bytes, start, end, writer);
+    } catch (error) {
+      throw this.#badValue(index, error);
+    }
+  }
+
+  #writeValue(index: number, code: CellCode, bytes: Buffer, start: number, end: number, writer: RowWriter): void {
+    switch (code) {
+      case CELL.text:
+        return writer.slice(bytes, start, end);
+      case CELL.int:
+        return writer.int(parseSmallInteger(bytes, start, end));
+      case CELL.long:
+        return writer.longFromDigits(bytes, start, end);
+      case CELL.boolean:
+        return writer.boolean(bytes[start] === LOWER_T);
+      case CELL.decimal:
+        this.#assertFinite(bytes, start, index);
+        return writer.decimalFromDigits(bytes, start, end, this.#scales[index] as number);
+      case CELL.timestamp:
+        return writer.long(checkedTimestamp(bytes, start, end));
+      case CELL.double:
+        return writer.double(Number(bytes.latin1Slice(start, end)));
+      case CELL.float:
+        return writer.float(Number(bytes.latin1Slice(start, end)));
+      case CELL.date:
+        return writer.int(temporalText.date(bytes, start, end));
+      case CELL.time:
+        return writer.long(temporalText.time(bytes, start, end));
+      case CELL.timeMillis:
+        return writer.int(Math.floor(temporalText.time(bytes, start, end) / 1000));
+      case CELL.timestampMillis:
+        return writer.value({ kind: 'timestamp', unit: 'millis' }, checkedTimestamp(bytes, start, end));
+      case CELL.bytes: {
+        const decoded = Buffer.from(bytes.latin1Slice(start + 2, end), 'hex');
+        return writer.slice(decoded, 0, decoded.length);
+      }
+      case CELL.array:
+        return this.#writeArray(index, bytes.utf8Slice(start, end), writer);
+      case CELL.nestedArray:
+        return writer.string(arrayTextToJson(parseArrayText(bytes.utf8Slice(start, end)), this.#elements[index] ?? { kind: 'text' }));
+    }
+  }
+
+  #writeArray(index: number, text: string, writer: RowWriter): void {
+    const element = this.#elements[index] ?? { kind: 'text' };
+    const values = parseArrayText(text).map((item) => {
+      if (item !== null && typeof item !== 'string') {
+        throw new CdcError('VALUE_OUT_OF_RANGE', 'An array of several dimensions came in a column that was declared with one.', { remedy: 'Declare the dimensions (for instance int[][]), or exclude the column with EXCLUDE_COLUMNS.' });
+      }
+      return item === null ? null : valueFromText(element, item);
+    });
+    writer.array(element, values);
+  }
+
+  #assertFinite(bytes: Buffer, start: number, index: number): void {
+    const first = bytes[start] === MINUS ? bytes[start + 1] : bytes[start];
+    if (first !== UPPER_N && first !== UPPER_I) return;
+    throw new CdcError('VALUE_OUT_OF_RANGE', `A decimal with a fixed precision cannot carry NaN: column ${this.#columnName(index)} of ${this.table.qualifiedName}.`, {
+      remedy: 'Set DECIMAL_HANDLING=string, or exclude the column with EXCLUDE_COLUMNS.',
+    });
+  }
+
+  #columnName(index: number): string {
+    return this.table.columns[this.#columns[index] ?? -1]?.name ?? String(index);
+  }
+
+  #badValue(index: number, error: unknown): CdcError {
+    const context = { table: this.table.qualifiedName, column: this.#columnName(index) };
+    if (isCdcError(error)) return new CdcError(error.code, `${error.message} (${context.table}, column ${context.column})`, { remedy: error.remedy, context });
+    return new CdcError('PARSE_FAILED', `A value of ${context.table}, column ${context.column}, is not in the form that PostgreSQL prints.`, { cause: error, context });
+  }
+
+  #broken(what: string): CdcError {
+    return new CdcError('PARSE_FAILED', `The replication stream is broken: ${what} (${this.table.qualifiedName}).`, { context: { table: this.table.qualifiedName } });
+  }
+}
+
+function elementOf(type: DataType | undefined, native: NativeType): DataType | undefined {
+  if (type?.kind === 'array') return type.element;
+  return native.isArray && (native.name === 'int2' || native.name === 'int4') ? { kind: 'int32' } : undefined;
+}
+
+function parseSmallInteger(bytes: Buffer, start: number, end: number): number {
+  const isNegative = bytes[start] === MINUS;
+  let value = 0;
+  for (let at = isNegative ? start + 1 : start; at < end; at++) value = value * 10 + ((bytes[at] as number) - DIGIT_0);
+  return isNegative ? -value : value;
+}
+
+function checkedTimestamp(bytes: Buffer, start: number, end: number): number | bigint {
+  const micros = temporalText.timestamp(bytes, start, end);
+  const isInfinity = bytes[end - 1] === 0x79;
+  if (isInfinity || fitsTimestamp(micros)) return micros;
+  throw new CdcError('VALUE_OUT_OF_RANGE', 'A timestamp does not fit into 64 bits of microseconds since 1970.');
+}

@@ -1,0 +1,318 @@
+import type { Client } from 'pg';
+import type { ConnectorContext } from '../../shared/connector/connector.ts';
+import type { Finding } from '../../shared/connector/finding.ts';
+import type { Checkpoint, Emit, RecordBatch, Source, SourceLag } from '../../shared/connector/source.ts';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
+import type { SourcePosition } from '../../shared/record/position.ts';
+import type { TableSchema } from '../../shared/record/table-schema.ts';
+import { type CatalogTable, describeTables, keyOf, matches, type SchemaRules, type TableVersion, toRelationVersion, toTableVersion } from './catalog.ts';
+import { ChangeReader } from './change-reader.ts';
+import { connect, withClient } from './client.ts';
+import type { PostgresSourceConfig } from './config.ts';
+import { formatLsn, type LogicalMessage, parseLsn, type RelationMessage } from './parser.ts';
+import { Relation } from './relation.ts';
+import { ReplicationStream } from './replication.ts';
+import { rereadRow } from './reread.ts';
+import { findProblems, prepare, readFacts, schemaRules } from './setup.ts';
+import { planSnapshot, type SnapshotBatch, Snapshotter } from './snapshot.ts';
+import { LAG } from './statements.ts';
+
+/** Records are handed on once they weigh this much, and at the latest when the socket has nothing more. */
+const BATCH_BYTES = 256 * 1024;
+
+interface CommitEnd {
+  readonly transaction: string;
+  readonly ordinal: number;
+  readonly endLsn: bigint;
+}
+
+/** Streams a PostgreSQL database by logical replication (pgoutput), with a snapshot beside the stream. */
+export class PostgresSource implements Source {
+  readonly name: string;
+  readonly #config: PostgresSourceConfig;
+  readonly #context: ConnectorContext;
+  readonly #versions = new Map<string, TableVersion>();
+  readonly #catalog = new Map<string, CatalogTable>();
+  readonly #commits: CommitEnd[] = [];
+  readonly #failure = Promise.withResolvers<never>();
+  readonly #reader: ChangeReader;
+  readonly #queue: Buffer[] = [];
+  #rules: SchemaRules | undefined;
+  #confirmedAtStart = 0n;
+  #stream: ReplicationStream | undefined;
+  #snapshotter: Snapshotter | undefined;
+  #client: Client | undefined;
+  #emit: Emit | undefined;
+  #position: SourcePosition | null = null;
+  #acknowledged: SourcePosition | null = null;
+  #heartbeatTimer: NodeJS.Timeout | undefined;
+  #flushTimer: NodeJS.Immediate | undefined;
+  /** How many things reading waits for. */
+  #suspensions = 0;
+  #isStopped = false;
+
+  constructor(config: PostgresSourceConfig, context: ConnectorContext) {
+    this.name = config.name;
+    this.#config = config;
+    this.#context = context;
+    this.#failure.promise.catch(() => undefined);
+    this.#reader = new ChangeReader({
+      resolve: (message) => this.#resolve(message),
+      onMessage: (message) => this.#onMessage(message),
+      onChange: (xid, position, relation, row) => this.#snapshotter?.touch(xid, position, relation.table, row) ?? true,
+      onCommit: (transaction, ordinal, endLsn) => void this.#commits.push({ transaction, ordinal, endLsn: parseLsn(endLsn) }),
+    });
+  }
+
+  async validate(): Promise<readonly Finding[]> {
+    return withClient(this.#config, (client) => findProblems(client, this.#config));
+  }
+
+  async setup(from: Checkpoint): Promise<readonly TableSchema[]> {
+    return withClient(this.#config, async (client) => {
+      const facts = await readFacts(client);
+      this.#rules = schemaRules(this.#config, facts.database);
+      const { tables, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
+      this.#confirmedAtStart = confirmedLsn;
+      for (const table of tables) this.#learn(table, toTableVersion(table, this.#rules));
+      return [...this.#versions.values()].map(({ table }) => table);
+    });
+  }
+
+  async start(from: Checkpoint, emit: Emit): Promise<void> {
+    this.#emit = emit;
+    this.#position = this.#acknowledged = from.position;
+    this.#client = await connect(this.#config);
+    const tables = [...this.#catalog.values()];
+    this.#snapshotter = this.#createSnapshotter(from, tables);
+    try {
+      await this.#snapshotter?.readKeyless(tables.filter((table) => keyOf(table).length === 0));
+      await this.#streamFrom(from);
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#snapshotter?.stop();
+    await this.#stream?.stop();
+  }
+
+  currentPosition(): SourcePosition | null {
+    return this.#position;
+  }
+
+  acknowledge(position: SourcePosition): void {
+    this.#acknowledged = position;
+    let end: bigint | undefined;
+    for (let first = this.#commits[0]; first !== undefined && isReached(first, position); first = this.#commits[0]) {
+      end = first.endLsn;
+      this.#commits.shift();
+    }
+    if (end !== undefined) this.#stream?.confirm(end);
+  }
+
+  async lag(): Promise<SourceLag> {
+    const { rows } = (await this.#client?.query<{ bytes: number }>(LAG, [this.#config.slot])) ?? { rows: [] };
+    return { bytes: rows[0]?.bytes ?? null };
+  }
+
+  async #streamFrom(from: Checkpoint): Promise<void> {
+    if (this.#isStopped) return;
+    const stream = new ReplicationStream(this.#config, this.#confirmedAtStart, {
+      onMessage: (bytes) => this.#receive(bytes),
+      onKeepalive: (endLsn) => this.#onKeepalive(endLsn),
+    });
+    this.#stream = stream;
+    this.#heartbeatTimer = setInterval(() => void this.#beat(), this.#config.settings.HEARTBEAT_INTERVAL_MS);
+    const snapshot = this.#runSnapshot().catch((error: unknown) => this.#failure.reject(error as Error));
+    try {
+      await Promise.race([stream.run(from.position?.transaction ?? '0/0'), this.#failure.promise]);
+    } finally {
+      this.#snapshotter?.stop();
+      await stream.stop();
+      await snapshot;
+    }
+  }
+
+  async #runSnapshot(): Promise<void> {
+    const { SNAPSHOT_MODE, SNAPSHOT_PARALLEL_WORKERS } = this.#config.settings;
+    await this.#snapshotter?.run(SNAPSHOT_PARALLEL_WORKERS);
+    if (SNAPSHOT_MODE === 'only' && this.#snapshotter?.isDone === true) await this.stop();
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#heartbeatTimer);
+    clearImmediate(this.#flushTimer);
+    await this.#client?.end().catch(() => undefined);
+    this.#client = undefined;
+  }
+
+  #createSnapshotter(from: Checkpoint, tables: readonly CatalogTable[]): Snapshotter | undefined {
+    if (this.#config.settings.SNAPSHOT_MODE === 'never') return undefined;
+    return new Snapshotter({
+      config: this.#config,
+      rules: this.#requireRules(),
+      log: this.#context.log,
+      progress: planSnapshot(tables, from.snapshot),
+      adopt: (version) => this.#adopt(version),
+      publish: (batch) => this.#publishChunk(batch),
+      emit: (batch) => this.#emit?.(batch),
+    });
+  }
+
+  /** A chunk goes out behind all changes that came before its mark. */
+  #publishChunk(batch: SnapshotBatch): void {
+    this.#flush(batch);
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#suspensions > 0) {
+      this.#queue.push(bytes);
+      return;
+    }
+    const suspended = this.#reader.read(bytes);
+    if (suspended !== undefined) return this.#suspend(suspended);
+    if (this.#reader.bytes >= BATCH_BYTES) this.#flush();
+    else this.#flushTimer ??= setImmediate(() => this.#flush());
+  }
+
+  /** Reads no further until something is settled; what has already come waits in the queue. */
+  #suspend(until: Promise<unknown>): void {
+    this.#suspensions++;
+    this.#stream?.pause();
+    until.then(
+      () => this.#continue(),
+      (error: unknown) => this.#failure.reject(error as Error),
+    );
+  }
+
+  #continue(): void {
+    this.#suspensions--;
+    try {
+      while (this.#suspensions === 0) {
+        const bytes = this.#queue.shift();
+        if (bytes === undefined) return this.#stream?.resume();
+        this.#receive(bytes);
+      }
+    } catch (error) {
+      this.#failure.reject(error as Error);
+    }
+  }
+
+  /** Hands on what was read, and a further batch behind it. */
+  #flush(next?: RecordBatch): void {
+    clearImmediate(this.#flushTimer);
+    this.#flushTimer = undefined;
+    const { records, incomplete, bytes } = this.#reader.take();
+    if (incomplete.length > 0) {
+      const completed = this.#complete(records, incomplete).then(() => this.#handOn({ records, bytes }, next));
+      return this.#suspend(completed);
+    }
+    this.#handOn({ records, bytes }, next);
+  }
+
+  #handOn(...batches: readonly (RecordBatch | undefined)[]): void {
+    for (const batch of batches) {
+      if (batch === undefined || (batch.records.length === 0 && batch.snapshot === undefined)) continue;
+      const last = batch.records.findLast(({ kind }) => kind !== 'read' && kind !== 'schemaChange');
+      if (last !== undefined) this.#position = last.position;
+      const wait = this.#emit?.(batch);
+      if (wait !== undefined) this.#suspend(wait);
+    }
+  }
+
+  async #complete(records: CdcRecord[], incomplete: readonly number[]): Promise<void> {
+    const client = this.#requireClient();
+    for (const index of incomplete) records[index] = await rereadRow(client, records[index] as RowRecord);
+  }
+
+  #onMessage(message: LogicalMessage): void {
+    this.#snapshotter?.onMessage(message);
+    if (message.prefix !== heartbeatPrefix(this.#config)) return;
+    const transaction = formatLsn(message.lsn);
+    this.#commits.push({ transaction, ordinal: 0, endLsn: parseLsn(transaction) });
+    this.#flush({ records: [{ kind: 'heartbeat', position: { transaction, ordinal: 0 } }], bytes: 0 });
+  }
+
+  /** With nothing in hand, all that the server has sent up to here is durable: the log before it may go. */
+  #onKeepalive(endLsn: bigint): void {
+    const isDurable = this.#position === null || (this.#acknowledged !== null && isReached(this.#position, this.#acknowledged));
+    if (isDurable && this.#suspensions === 0 && !this.#reader.isInTransaction && this.#reader.records.length === 0) this.#stream?.confirm(endLsn);
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#client?.query(`SELECT pg_logical_emit_message(false, $1, '')`, [heartbeatPrefix(this.#config)]);
+    } catch (error) {
+      // A read-only server has no heartbeats; a broken connection shows on the stream as well.
+      this.#context.log.debug({ err: error }, 'no heartbeat');
+    }
+  }
+
+  #resolve(message: RelationMessage): Relation | null | Promise<Relation | null> {
+    const known = this.#catalog.get(`${message.schema}.${message.name}`);
+    if (known === undefined) return null;
+    if (matches(message, known)) return this.#relation(toTableVersion(known, this.#requireRules()));
+    return this.#resolveChanged(message, known);
+  }
+
+  async #resolveChanged(message: RelationMessage, known: CatalogTable): Promise<Relation> {
+    const [now] = await describeTables(this.#requireClient(), [known.ref]);
+    const rules = this.#requireRules();
+    if (now !== undefined && matches(message, now)) {
+      this.#catalog.set(`${message.schema}.${message.name}`, now);
+      return this.#relation(toTableVersion(now, rules));
+    }
+    const version = toRelationVersion(message, mergeKnown(now, known), rules);
+    if (version !== undefined) return this.#relation(version);
+    throw new CdcError('TYPE_UNSUPPORTED', `Table ${message.schema}.${message.name} has changed again before its earlier change was read, and a type of its columns is no longer known.`, {
+      remedy: 'Take it out of TABLES, or start under a new SOURCE_NAME.',
+    });
+  }
+
+  #relation(version: TableVersion): Relation {
+    const adopted = this.#adopt(version);
+    if (adopted.table === version.table) this.#reader.announce(version.table);
+    return new Relation(adopted.table, version.columns);
+  }
+
+  /** One schema object a version, so that what hangs on it downstream is built once. */
+  #adopt(version: TableVersion): TableVersion {
+    const current = this.#versions.get(version.table.qualifiedName);
+    if (current?.table.fingerprint === version.table.fingerprint) return { table: current.table, columns: version.columns };
+    this.#versions.set(version.table.qualifiedName, version);
+    return version;
+  }
+
+  #learn(table: CatalogTable, version: TableVersion): void {
+    const name = version.table.qualifiedName;
+    this.#catalog.set(name, table);
+    this.#adopt(version);
+  }
+
+  #requireClient(): Client {
+    if (this.#client === undefined) throw new CdcError('CONNECTION_LOST', 'The connection to the source is closed.');
+    return this.#client;
+  }
+
+  #requireRules(): SchemaRules {
+    if (this.#rules === undefined) throw new CdcError('INVARIANT_BROKEN', 'start was called before setup.');
+    return this.#rules;
+  }
+}
+
+/** Columns of both descriptions: the log may still use a type that the table no longer has. */
+function mergeKnown(now: CatalogTable | undefined, before: CatalogTable): CatalogTable {
+  return now === undefined ? before : { ...now, columns: [...now.columns, ...before.columns] };
+}
+
+function isReached(end: SourcePosition, position: SourcePosition): boolean {
+  return end.transaction < position.transaction || (end.transaction === position.transaction && end.ordinal <= position.ordinal);
+}
+
+function heartbeatPrefix(config: PostgresSourceConfig): string {
+  return `dbmazz-heartbeat:${config.slot}`;
+}

@@ -1,0 +1,118 @@
+import type { CommonSettings } from '../../shared/config/common-options.ts';
+import type { SourceSettings } from '../../shared/config/source-options.ts';
+import type { SourceConnector } from '../../shared/connector/connector.ts';
+import type { Checkpoint, Emit, Source } from '../../shared/connector/source.ts';
+import { throwIfErrors } from '../../shared/errors/throw-if-errors.ts';
+import type { Logger } from '../../shared/observe/log.ts';
+import { keepTrying } from '../../shared/process/retry.ts';
+import { Publisher } from '../../topics/publisher.ts';
+import type { SourceStatus } from './source-status.ts';
+
+/** How often the source's lag is asked for. */
+const LAG_INTERVAL_MS = 5000;
+/** What a stop may take to publish what was read. */
+const DRAIN_LIMIT_MS = 6000;
+
+export interface SourceRun {
+  readonly connector: SourceConnector;
+  readonly settings: CommonSettings & SourceSettings;
+  readonly version: string;
+  readonly log: Logger;
+  readonly status: SourceStatus;
+  readonly gate: Gate;
+  readonly signal: AbortSignal;
+}
+
+/** Lets operators hold the flow: nothing more is taken from the source while it is closed. */
+export class Gate {
+  #opened: PromiseWithResolvers<void> | undefined;
+
+  close(): void {
+    this.#opened ??= Promise.withResolvers();
+  }
+
+  open(): void {
+    this.#opened?.resolve();
+    this.#opened = undefined;
+  }
+
+  /** Undefined while open. */
+  get passage(): Promise<void> | undefined {
+    return this.#opened?.promise;
+  }
+}
+
+/** Drives a source until the signal: check, set up, stream, publish, confirm; and anew after what trying again mends. */
+export async function runSource(run: SourceRun): Promise<void> {
+  const { log, signal, status } = run;
+  await keepTrying((healthy) => attempt(run, healthy), { log, signal, onError: (error) => status.failed(error) });
+  status.state = 'stopped';
+}
+
+async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
+  const { connector, settings, version, log, status } = run;
+  const source = connector.create(settings, { log });
+  await check(source, log);
+  const publisher = new Publisher({
+    settings,
+    connector: connector.connectorName,
+    version,
+    log,
+    onCommitted: (commit) => {
+      if (commit.position !== null) source.acknowledge(commit.position);
+      status.committed(commit);
+      healthy();
+    },
+  });
+  try {
+    const checkpoint = await publisher.open();
+    const tables = await source.setup(checkpoint);
+    await publisher.addTables(tables);
+    status.tables = tables.map(({ qualifiedName }) => qualifiedName);
+    log.info({ tables: tables.length, position: checkpoint.position?.transaction ?? null }, checkpoint.position === null ? 'starting' : 'going on where the topics stand');
+    await stream(run, { source, publisher, checkpoint });
+  } finally {
+    await publisher.close();
+  }
+}
+
+async function check(source: Source, log: Logger): Promise<void> {
+  const findings = await source.validate();
+  for (const { severity, message, remedy } of findings) if (severity === 'warning') log.warn({ remedy }, message);
+  throwIfErrors(findings);
+}
+
+interface Streaming {
+  readonly source: Source;
+  readonly publisher: Publisher;
+  readonly checkpoint: Checkpoint;
+}
+
+async function stream({ status, signal, gate, log }: SourceRun, { source, publisher, checkpoint }: Streaming): Promise<void> {
+  const stop = () => void source.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  const lagTimer = setInterval(() => void updateLag(source, status), LAG_INTERVAL_MS);
+  const emit: Emit = (batch) => {
+    const passage = gate.passage;
+    return passage === undefined ? publisher.publish(batch) : passage.then(() => publisher.publish(batch));
+  };
+  try {
+    status.state = 'streaming';
+    const failed = publisher.failed.then((error) => Promise.reject(error));
+    await Promise.race([source.start(checkpoint, emit), failed]);
+    await Promise.race([publisher.drain(), new Promise((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS).unref())]);
+    log.info({ position: source.currentPosition()?.transaction ?? null }, 'stopped; everything read is published');
+  } finally {
+    signal.removeEventListener('abort', stop);
+    clearInterval(lagTimer);
+    await source.stop();
+  }
+}
+
+async function updateLag(source: Source, status: SourceStatus): Promise<void> {
+  try {
+    status.lag((await source.lag()).bytes);
+  } catch {
+    status.lag(null);
+  }
+}
