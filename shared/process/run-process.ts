@@ -3,6 +3,8 @@ import { EXIT } from '../errors/codes.ts';
 
 /** A stop that was asked for takes no longer than this. */
 const STOP_LIMIT_MS = 10_000;
+/** A Ctrl-C under npm arrives twice, from the terminal and from npm: signals this close together are one. */
+const SAME_SIGNAL_MS = 500;
 
 /**
  * Runs the work of a connector process: SIGTERM or SIGINT asks it to finish, a second one ends it at once.
@@ -10,8 +12,13 @@ const STOP_LIMIT_MS = 10_000;
  */
 export async function runProcess(work: (signal: AbortSignal) => Promise<void>): Promise<number> {
   const stop = new AbortController();
+  let stoppedAt = 0;
   const onSignal = () => {
-    if (stop.signal.aborted) process.exit(EXIT.failed);
+    if (stop.signal.aborted) {
+      if (performance.now() - stoppedAt > SAME_SIGNAL_MS) process.exit(EXIT.failed);
+      return;
+    }
+    stoppedAt = performance.now();
     stop.abort();
     setTimeout(() => process.exit(EXIT.failed), STOP_LIMIT_MS).unref();
   };

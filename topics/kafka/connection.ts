@@ -1,4 +1,5 @@
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import './quiet-timers.ts';
 import kafkajs, { type Kafka as KafkaClient, type KafkaConfig, type logCreator, type SASLOptions } from 'kafkajs';
 import type { CommonSettings } from '../../shared/config/common-options.ts';
 import { CdcError, type ErrorContext } from '../../shared/errors/cdc-error.ts';

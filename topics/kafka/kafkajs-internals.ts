@@ -91,21 +91,6 @@ const ClusterClass = require('kafkajs/src/cluster/index.js') as ClusterConstruct
 const createKafkaLogger = (require('kafkajs/src/loggers/index.js') as { createLogger: (options: object) => unknown }).createLogger;
 const createSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => unknown;
 
-interface RequestQueue {
-  readonly pending: readonly unknown[];
-  scheduleCheckPendingRequests(): void;
-}
-
-/**
- * After every answer kafkajs sets a timer to look for waiting requests, with a negative time when none is throttled:
- * Node warns of it on standard error, and an idle process wakes up for nothing. Without waiting requests no timer is needed.
- */
-const requestQueue = (require('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue }).prototype;
-const scheduleCheck = requestQueue.scheduleCheckPendingRequests;
-requestQueue.scheduleCheckPendingRequests = function (this: RequestQueue) {
-  if (this.pending.length > 0) scheduleCheck.call(this);
-};
-
 /** An encoder of protocol fields; `writeBufferInternal` appends bytes as they are. */
 export const Encoder = require('kafkajs/src/protocol/encoder.js') as new (size?: number) => {
   writeString(text: string | null): InstanceType<typeof Encoder>;

@@ -1,0 +1,288 @@
+import type { CommonSettings } from '../../shared/config/common-options.ts';
+import type { SinkSettings } from '../../shared/config/sink-options.ts';
+import type { SinkConnector } from '../../shared/connector/connector.ts';
+import type { Sink } from '../../shared/connector/sink.ts';
+import { CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
+import { throwIfErrors } from '../../shared/errors/throw-if-errors.ts';
+import type { Logger } from '../../shared/observe/log.ts';
+import { keepTrying } from '../../shared/process/retry.ts';
+import { pause } from '../../shared/process/run-process.ts';
+import { DeadLetterQueue } from '../../topics/dead-letters.ts';
+import { kafkaConfig } from '../../topics/kafka/connection.ts';
+import { type Delivery, Subscriber } from '../../topics/subscriber.ts';
+import { Lane, type LaneBatch } from './lane.ts';
+import type { SinkStatus } from './sink-status.ts';
+import { TableWriter } from './table-writer.ts';
+
+const STOP_FLUSH_LIMIT_MS = 7000;
+const LONGEST_RETRY_MS = 15_000;
+const REPEAT_LOG_MS = 60_000;
+
+/** Errors that speak of one table's records, not of the target as a whole: the other tables go on. */
+const TABLE_ERRORS = ['RECORD_REJECTED', 'VALUE_OUT_OF_RANGE', 'SCHEMA_INCOMPATIBLE', 'PARSE_FAILED', 'TARGET_REFUSED', 'TYPE_UNSUPPORTED', 'TABLE_NOT_FOUND'] as const;
+
+export interface SinkRun {
+  readonly connector: SinkConnector;
+  readonly settings: CommonSettings & SinkSettings;
+  readonly log: Logger;
+  readonly status: SinkStatus;
+  readonly control: SinkControl;
+  readonly signal: AbortSignal;
+}
+
+/** Lets operators hold the flow of whatever run is under way. */
+export class SinkControl {
+  isPaused = false;
+  onChange: () => void = () => undefined;
+
+  set(isPaused: boolean): void {
+    this.isPaused = isPaused;
+    this.onChange();
+  }
+}
+
+/** Drives a sink until the signal; and anew after what trying again mends. */
+export async function runSink(run: SinkRun): Promise<void> {
+  const { log, signal, status } = run;
+  const onError = (error: CdcError) => {
+    status.failed(error);
+    status.state = 'waiting';
+    status.hasJoined = false;
+  };
+  await keepTrying(async (healthy) => new SinkRunner(run, healthy).run(), { log, signal, onError });
+  status.state = 'stopped';
+}
+
+/**
+ * One life of a sink: subscribe, gather batches a table, write them, commit their offsets.
+ *
+ * Each topic has a lane of its own: batches of one lane are written one after the other, lanes in parallel, and the
+ * next batch gathers while one is written. A lane is flushed when it has FLUSH_SIZE records, when all lanes together
+ * hold FLUSH_BYTES, or when its oldest record has waited FLUSH_INTERVAL_MS. Offsets are committed only after the
+ * target has the batch. A table that fails holds back its own topic; the others go on.
+ */
+class SinkRunner {
+  readonly #run: SinkRun;
+  readonly #healthy: () => void;
+  readonly #sink: Sink;
+  readonly #subscriber: Subscriber;
+  readonly #writer: TableWriter;
+  readonly #deadLetters: DeadLetterQueue;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #failed = Promise.withResolvers<never>();
+  readonly #stopped = new AbortController();
+  readonly #said = new Map<string, number>();
+  #room: PromiseWithResolvers<void> | undefined;
+  #generation = 0;
+
+  constructor(run: SinkRun, healthy: () => void) {
+    const { settings, connector, log, status, signal } = run;
+    this.#run = run;
+    this.#healthy = healthy;
+    this.#failed.promise.catch(() => undefined);
+    this.#sink = connector.create(settings, { log });
+    const groupId = `dbmazz.${settings.SINK_NAME}`;
+    this.#deadLetters = new DeadLetterQueue(kafkaConfig(settings, groupId, log), settings.SINK_NAME);
+    const onSetAside = (topic: string, error: CdcError) => log.warn({ err: error, topic, deadLetters: this.#deadLetters.topic }, 'a record was set aside');
+    this.#writer = new TableWriter({ sink: this.#sink, settings, deadLetters: this.#deadLetters, onSetAside });
+    this.#subscriber = new Subscriber({
+      settings,
+      groupId,
+      patterns: settings.SINK_TOPICS,
+      log,
+      signal,
+      handlers: {
+        deliver: (delivery) => this.#deliver(delivery),
+        refuse: (topic, error) => this.#stopLane(this.#lane(topic), error),
+        reassigned: (topics) => this.#reassigned(topics),
+      },
+    });
+    status.lanes = this.#lanes;
+  }
+
+  async run(): Promise<void> {
+    const { status, settings } = this.#run;
+    const timer = setInterval(() => this.#flushOld(), Math.max(10, Math.min(250, settings.FLUSH_INTERVAL_MS / 4)));
+    try {
+      await this.#check();
+      status.state = 'running';
+      this.#run.control.onChange = () => this.#applyPause();
+      await Promise.race([this.#subscriber.run(), this.#failed.promise]);
+      await this.#finish();
+    } finally {
+      clearInterval(timer);
+      this.#stopped.abort();
+      this.#room?.resolve();
+      await this.#subscriber.close();
+      await Promise.allSettled([...this.#lanes.values()].map(({ writing }) => writing));
+      await Promise.all([this.#sink.close().catch(() => undefined), this.#deadLetters.close()]);
+    }
+  }
+
+  async #check(): Promise<void> {
+    const findings = await this.#sink.validateConnection();
+    for (const { severity, message, remedy } of findings) if (severity === 'warning') this.#run.log.warn({ remedy }, message);
+    throwIfErrors(findings);
+  }
+
+  /** Writes and commits what has gathered, within the time that a stop may take. */
+  async #finish(): Promise<void> {
+    const deadline = pause(STOP_FLUSH_LIMIT_MS, this.#stopped.signal);
+    const all = (async () => {
+      for (const lane of this.#lanes.values()) if (lane.state === 'running') await lane.writing;
+      await Promise.all([...this.#lanes.values()].map((lane) => this.#flush(lane)));
+    })();
+    await Promise.race([all, deadline]);
+    this.#run.log.info('stopped; what was read is written');
+  }
+
+  #deliver(delivery: Delivery): Promise<void> | undefined {
+    const lane = this.#lane(delivery.topic);
+    if (lane.state === 'stopped') return undefined;
+    lane.add(delivery, Date.now());
+    const { FLUSH_SIZE, FLUSH_BYTES } = this.#run.settings;
+    if (lane.count >= FLUSH_SIZE) void this.#flush(lane);
+    if (this.#bytes() < FLUSH_BYTES) return undefined;
+    for (const each of this.#lanes.values()) void this.#flush(each);
+    if (this.#bytes() < 2 * FLUSH_BYTES) return undefined;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
+  /** What counts against the bound. A lane that is stuck takes in no more, and must not hold back the others. */
+  #bytes(): number {
+    let sum = 0;
+    for (const { state, bytes } of this.#lanes.values()) if (state === 'running') sum += bytes;
+    return sum;
+  }
+
+  #flushOld(): void {
+    const now = Date.now();
+    for (const lane of this.#lanes.values()) if (lane.age(now) >= this.#run.settings.FLUSH_INTERVAL_MS) void this.#flush(lane);
+  }
+
+  #flush(lane: Lane): Promise<void> {
+    if (lane.writing !== undefined || !lane.hasWork || lane.state === 'stopped') return lane.writing ?? Promise.resolve();
+    const batch = lane.take(this.#generation);
+    lane.writingBytes = batch.bytes;
+    lane.writing = this.#write(lane, batch)
+      .catch((error: unknown) => this.#fail(lane, toCdcError(error)))
+      .finally(() => this.#settled(lane));
+    return lane.writing;
+  }
+
+  #settled(lane: Lane): void {
+    lane.writing = undefined;
+    lane.writingBytes = 0;
+    if (this.#room !== undefined && this.#bytes() < 2 * this.#run.settings.FLUSH_BYTES) {
+      this.#room.resolve();
+      this.#room = undefined;
+    }
+    if (lane.count >= this.#run.settings.FLUSH_SIZE) void this.#flush(lane);
+  }
+
+  async #write(lane: Lane, batch: LaneBatch): Promise<void> {
+    const startedAt = performance.now();
+    const last = batch.records.at(-1)?.record;
+    const written = batch.records.length === 0 ? undefined : await this.#writeUntilDone(lane, batch);
+    await this.#commit(lane, batch);
+    if (written === undefined || last === undefined) return;
+    lane.written += batch.records.length;
+    lane.lastVersion = last.version;
+    this.#run.status.wrote({ records: batch.records.length, bytes: batch.bytes, committedAtMicros: last.committedAtMicros, seconds: (performance.now() - startedAt) / 1000 });
+    this.#healthy();
+  }
+
+  /** Tries again, with back-off, what trying again can mend; meanwhile the topic is held, and the other lanes go on. */
+  async #writeUntilDone(lane: Lane, batch: LaneBatch) {
+    for (let waitMs = 250; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
+      try {
+        const written = await this.#writer.write(lane, batch.records);
+        if (lane.state === 'retrying') this.#recovered(lane);
+        return written;
+      } catch (thrown) {
+        const error = toCdcError(thrown);
+        if (error.action !== 'retry' || this.#stopped.signal.aborted || this.#run.signal.aborted) throw error;
+        this.#retrying(lane, error, waitMs);
+        await pause(waitMs, this.#stopped.signal);
+      }
+    }
+  }
+
+  #retrying(lane: Lane, error: CdcError, retryMs: number): void {
+    if (lane.state === 'running') this.#subscriber.hold(lane.topic);
+    lane.state = 'retrying';
+    lane.error = error;
+    this.#run.status.failed(error);
+    const saidAt = this.#said.get(error.code);
+    if (saidAt !== undefined && Date.now() - saidAt < REPEAT_LOG_MS) return;
+    this.#said.set(error.code, Date.now());
+    this.#run.log.warn({ err: error, topic: lane.topic, retryMs }, `${error.message} Trying again until it works.`);
+  }
+
+  #recovered(lane: Lane): void {
+    lane.state = 'running';
+    lane.error = undefined;
+    this.#said.clear();
+    this.#subscriber.release(lane.topic);
+    this.#run.log.info({ topic: lane.topic }, 'writing again');
+  }
+
+  async #commit(lane: Lane, batch: LaneBatch): Promise<void> {
+    if (batch.generation !== this.#generation) return;
+    const offsets = [...batch.offsets].map(([partition, offset]) => ({ topic: lane.topic, partition, offset }));
+    try {
+      await this.#subscriber.commit(offsets);
+    } catch (error) {
+      // After a rebalance the records come again, to whoever has the partition now: that changes nothing in the target.
+      if (!isCdcError(error) || error.context['isRebalance'] !== true) throw error;
+      this.#run.log.debug({ topic: lane.topic }, 'offsets came too late for the present generation of the group');
+    }
+  }
+
+  #fail(lane: Lane, error: CdcError): void {
+    if (this.#stopped.signal.aborted) return;
+    if (isCdcError(error, ...TABLE_ERRORS)) this.#stopLane(lane, error);
+    else this.#failed.reject(error);
+  }
+
+  #stopLane(lane: Lane, error: CdcError): void {
+    lane.state = 'stopped';
+    lane.error = error;
+    lane.clear();
+    this.#subscriber.hold(lane.topic);
+    this.#run.status.failed(error);
+    this.#run.log.error({ err: error, topic: lane.topic }, 'this table is stopped; the others go on');
+    if ([...this.#lanes.values()].every(({ state }) => state === 'stopped')) this.#failed.reject(error);
+  }
+
+  #reassigned(topics: readonly string[]): void {
+    this.#generation++;
+    this.#run.status.hasJoined = true;
+    for (const lane of this.#lanes.values()) lane.clear();
+    for (const lane of this.#lanes.values()) if (lane.state !== 'running') this.#subscriber.hold(lane.topic);
+    this.#room?.resolve();
+    this.#room = undefined;
+    this.#run.log.info({ topics: topics.length }, 'joined the consumer group');
+    this.#healthy();
+    this.#applyPause();
+  }
+
+  #applyPause(): void {
+    const { control, status } = this.#run;
+    status.state = control.isPaused ? 'paused' : 'running';
+    for (const topic of this.#subscriber.topics) {
+      if (control.isPaused) this.#subscriber.hold(topic);
+      else if (this.#lane(topic).state === 'running') this.#subscriber.release(topic);
+    }
+  }
+
+  #lane(topic: string): Lane {
+    let lane = this.#lanes.get(topic);
+    if (lane === undefined) {
+      lane = new Lane(topic);
+      this.#lanes.set(topic, lane);
+    }
+    return lane;
+  }
+}

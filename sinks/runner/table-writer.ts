@@ -1,0 +1,87 @@
+import type { SinkSettings } from '../../shared/config/sink-options.ts';
+import type { Sink } from '../../shared/connector/sink.ts';
+import { CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
+import type { TableSchema } from '../../shared/record/table-schema.ts';
+import type { DeadLetterQueue } from '../../topics/dead-letters.ts';
+import type { Delivered } from '../../topics/subscriber.ts';
+import type { Lane } from './lane.ts';
+
+export interface Written {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+/** Writes one lane's batches: prepares the target for a schema, writes, and sets aside what the target refuses. */
+export class TableWriter {
+  readonly #sink: Sink;
+  readonly #settings: SinkSettings;
+  readonly #deadLetters: DeadLetterQueue;
+  readonly #onSetAside: (topic: string, error: CdcError) => void;
+
+  constructor(parts: { readonly sink: Sink; readonly settings: SinkSettings; readonly deadLetters: DeadLetterQueue; readonly onSetAside: (topic: string, error: CdcError) => void }) {
+    this.#sink = parts.sink;
+    this.#settings = parts.settings;
+    this.#deadLetters = parts.deadLetters;
+    this.#onSetAside = parts.onSetAside;
+  }
+
+  /** Resolves when all records are durable in the target or set aside. */
+  async write(lane: Lane, records: readonly Delivered[]): Promise<Written> {
+    let [written, bytes] = [0, 0];
+    for (const { table, part } of splitBySchema(records)) {
+      if (lane.schema !== table) await this.#prepare(lane, table);
+      const result = await this.#writePart(lane.topic, part);
+      written += result.records;
+      bytes += result.bytes;
+    }
+    return { records: written, bytes };
+  }
+
+  async #prepare(lane: Lane, table: TableSchema): Promise<void> {
+    await this.#sink.setup([table]);
+    lane.schema = table;
+  }
+
+  async #writePart(topic: string, part: readonly Delivered[]): Promise<Written> {
+    try {
+      const result = await this.#sink.writeBatch(part.map(({ record }) => record));
+      return { records: result.recordsWritten, bytes: result.bytesWritten };
+    } catch (error) {
+      const failure = toCdcError(error);
+      if (failure.action !== 'setAside' || this.#settings.ON_BAD_RECORD !== 'dead-letter') throw this.#locate(failure, topic, part);
+      return part.length === 1 ? this.#setAside(topic, part, failure) : this.#writeHalves(topic, part);
+    }
+  }
+
+  /** The target refuses a batch as a whole: halving it finds the records that are to blame. */
+  async #writeHalves(topic: string, part: readonly Delivered[]): Promise<Written> {
+    const middle = Math.floor(part.length / 2);
+    const first = await this.#writePart(topic, part.slice(0, middle));
+    const second = await this.#writePart(topic, part.slice(middle));
+    return { records: first.records + second.records, bytes: first.bytes + second.bytes };
+  }
+
+  async #setAside(topic: string, part: readonly Delivered[], error: CdcError): Promise<Written> {
+    await this.#deadLetters.put(part.map(({ partition, offset, key, value }) => ({ topic, partition, offset, key, value, error })));
+    this.#onSetAside(topic, error);
+    return { records: 0, bytes: 0 };
+  }
+
+  #locate(error: CdcError, topic: string, part: readonly Delivered[]): CdcError {
+    const [first, last] = [part[0], part.at(-1)];
+    if (!isCdcError(error) || first === undefined || last === undefined) return error;
+    const context = { ...error.context, topic, fromOffset: `${first.partition}/${first.offset}`, toOffset: `${last.partition}/${last.offset}` };
+    return new CdcError(error.code, error.message, { remedy: error.remedy, context, cause: error.cause });
+  }
+}
+
+/** Records in runs of one schema, order kept. */
+function splitBySchema(records: readonly Delivered[]): { readonly table: TableSchema; readonly part: readonly Delivered[] }[] {
+  const parts: { table: TableSchema; part: Delivered[] }[] = [];
+  for (const delivered of records) {
+    const last = parts.at(-1);
+    if (last?.table === delivered.record.table) last.part.push(delivered);
+    else parts.push({ table: delivered.record.table, part: [delivered] });
+  }
+  return parts;
+}
