@@ -1,0 +1,104 @@
+import { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { RowKind } from '../../shared/record/record.ts';
+import type { Row } from '../../shared/record/row.ts';
+import { RowReader } from '../../shared/record/row-reader.ts';
+import type { PlannedColumn, TablePlan } from './plan.ts';
+import { RowBinaryWriter } from './row-binary.ts';
+
+/** Values of one row of the target in RowBinary, to be passed on; by index of the schema's column. */
+export interface FetchedRow {
+  readonly bytes: Buffer;
+  readonly starts: ReadonlyMap<number, number>;
+  readonly ends: ReadonlyMap<number, number>;
+}
+
+/** One row on its way to the target. */
+export interface OutgoingRow {
+  readonly kind: RowKind;
+  readonly version: number;
+  readonly isDeleted: boolean;
+  readonly image: Row;
+  /** Only its key counts: all else stays empty. */
+  readonly isKeyOnly: boolean;
+  /** Where unchanged values come from; null where nothing is unchanged, or the target has no such row. */
+  readonly fetched: FetchedRow | null;
+  /** Of a table without a key. */
+  readonly rowId: number | null;
+}
+
+const OP_TYPES: Readonly<Record<RowKind, string>> = { insert: 'c', update: 'u', delete: 'd', read: 'r' };
+const META_BYTES = 24;
+
+/** The body of an insert. Throws `VALUE_OUT_OF_RANGE` or `RECORD_REJECTED` where a row cannot be written as it is. */
+export function encodeRows(plan: TablePlan, rows: readonly OutgoingRow[]): Buffer {
+  const bytes = rows.reduce((sum, { image }) => sum + image.byteLength + META_BYTES, plan.header.length);
+  const out = new RowBinaryWriter(bytes * 1.25);
+  out.raw(plan.header, 0, plan.header.length);
+  const reader = new RowReader(plan.header);
+  for (const row of rows) {
+    writeCells(out, plan, row, reader);
+    if (row.rowId !== null) out.int64(row.rowId);
+    out.string(OP_TYPES[row.kind]);
+    out.uint8(row.isDeleted ? 1 : 0);
+    out.int64(row.version);
+  }
+  return out.view();
+}
+
+/** The key columns of a row, or all columns of a table without a key. */
+export function encodeIdentity(out: RowBinaryWriter, plan: TablePlan, image: Row): void {
+  const reader = new RowReader(image.bytes, image.start);
+  for (const [index, layout] of plan.schema.layout.entries()) {
+    const column = plan.columns[index] ?? null;
+    const isPresent = layout.isKey || reader.isPresent();
+    const isWanted = column !== null && (plan.isKeyless || layout.isKey);
+    if (isPresent && isWanted) writePresent(out, column, reader, image.bytes);
+    else if (isPresent) reader.skip(layout.type);
+    else if (isWanted) writeEmpty(out, column);
+  }
+}
+
+function writeCells(out: RowBinaryWriter, plan: TablePlan, row: OutgoingRow, reader: RowReader): void {
+  const { image, isKeyOnly } = row;
+  const { layout } = plan.schema;
+  reader.reset(image.bytes, image.start);
+  for (let index = 0; index < layout.length; index++) {
+    const { isKey, type } = layout[index] as (typeof layout)[number];
+    const column = plan.columns[index] as PlannedColumn | null;
+    const isPresent = isKey || reader.isPresent();
+    if (column === null || (isKeyOnly && !isKey)) {
+      if (isPresent) reader.skip(type);
+      if (column !== null) writeEmpty(out, column);
+    } else if (isPresent) writePresent(out, column, reader, image.bytes);
+    else writeAbsent(out, column, row, index);
+  }
+}
+
+function writePresent(out: RowBinaryWriter, column: PlannedColumn, reader: RowReader, source: Buffer): void {
+  if (column.type.isNullable) out.uint8(0);
+  column.write(reader, source, out);
+}
+
+/** Null, or a value that the database did not send. */
+function writeAbsent(out: RowBinaryWriter, column: PlannedColumn, row: OutgoingRow, index: number): void {
+  const isUnchanged = row.image.unchanged?.includes(index) === true;
+  if (isUnchanged && row.fetched !== null) {
+    return out.raw(row.fetched.bytes, row.fetched.starts.get(index) ?? 0, row.fetched.ends.get(index) ?? 0);
+  }
+  const isHeld = column.type.isNullable || column.type.name === 'Array' || isUnchanged || row.isDeleted;
+  if (!isHeld) throw nullRefused(row.image, column.name);
+  return writeEmpty(out, column);
+}
+
+/** Null where the column can be null, else zero, an empty text or an empty array. */
+function writeEmpty(out: RowBinaryWriter, { type, emptyBytes }: PlannedColumn): void {
+  if (type.isNullable) out.uint8(1);
+  else out.zeros(emptyBytes);
+}
+
+function nullRefused({ table }: Row, column: string): CdcError {
+  return new CdcError('RECORD_REJECTED', `Column ${column} of ${table.qualifiedName} is null, and the target's column cannot be.`, {
+    context: { table: table.qualifiedName, column },
+    remedy: 'Make the column Nullable in the target, or set SCHEMA_CHANGES=apply.',
+  });
+}

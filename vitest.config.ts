@@ -1,0 +1,44 @@
+import { defineConfig } from 'vitest/config';
+
+const INSTALLED = '**/node_modules/**';
+
+/** Three kinds of tests by what they need (style: a file's suffix tells it). Each kind runs after the one before. */
+export default defineConfig({
+  test: {
+    reporters: ['default'],
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: [INSTALLED, '**/*.integration.test.ts', '**/*.acceptance.test.ts'],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: ['**/*.integration.test.ts'],
+          exclude: [INSTALLED],
+          globalSetup: ['test/stack-setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'acceptance',
+          include: ['test/acceptance/*.acceptance.test.ts'],
+          exclude: [INSTALLED],
+          globalSetup: ['test/stack-setup.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
