@@ -69,9 +69,9 @@ export async function untilReady(options: {
     if (problem === undefined) return;
     const words = options.lastWords?.() ?? '';
     const ending = options.ending?.();
-    if (ending !== undefined) throw new StackError(`${options.title} ended before it was ready (${ending}). ${words}`);
+    if (ending !== undefined) throw new StackError(`${options.title} ended before it was ready (${ending}). ${words}`.trim());
     if (performance.now() > deadline) {
-      throw new StackError(`${options.title} did not answer within ${options.withinMs / 1000} s (${problem}). ${words}`);
+      throw new StackError(`${options.title} did not answer within ${options.withinMs / 1000} s (${problem}). ${words}`.trim());
     }
     await delay(READY_POLL_MS);
   }

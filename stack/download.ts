@@ -94,7 +94,7 @@ export function bytesUnderWay(line: string): number | undefined {
 }
 
 function inBytes(amount: string, unit: string | undefined): number {
-  return Number(amount) * (unit === 'MB' ? 1e6 : unit === 'kB' ? 1e3 : 1);
+  return Math.round(Number(amount) * (unit === 'MB' ? 1e6 : unit === 'kB' ? 1e3 : 1));
 }
 
 /** npm tells scripts about its own project by environment; an npm that is started for another folder must not see that. */

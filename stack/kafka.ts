@@ -39,8 +39,8 @@ rootLogger.appenderRef.out.ref = out
 `;
 
 export async function localKafka(context: LocalServiceContext): Promise<LocalService> {
-  const isNew = !existsSync(join(cacheFolder(), FOLDER_NAME));
-  const java = await findJava({ maven: isNew });
+  const isNew = !isDownloaded();
+  const java = await kafkaJava();
   const libraries = join(await provideKafka(context.onProgress), 'libs', '*');
   const formatted = await provideFormatted({ java, libraries, context });
   const make = async (folder: string, flags: readonly string[]): Promise<LocalService> => kafkaProcess({ java, libraries, formatted, folder, flags });
@@ -87,6 +87,15 @@ async function provideFormatted(options: { readonly java: Java; readonly librari
     );
   });
   return join(folder, 'data');
+}
+
+/** Rejects if what it takes to run it here is missing; asks before anything is downloaded. */
+export async function kafkaJava(): Promise<Java> {
+  return findJava({ maven: !isDownloaded() });
+}
+
+function isDownloaded(): boolean {
+  return existsSync(join(cacheFolder(), FOLDER_NAME));
 }
 
 async function provideKafka(onProgress: Progress): Promise<string> {

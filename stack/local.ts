@@ -1,10 +1,10 @@
 import { lastLines, startChild, untilReady, type StartedChild } from './child.ts';
 import { localClickhouse } from './clickhouse.ts';
 import { makeServiceFolder } from './folders.ts';
-import { localKafka } from './kafka.ts';
+import { kafkaJava, localKafka } from './kafka.ts';
 import { localPostgres } from './postgres.ts';
 import { isAlive, killProcess } from './process.ts';
-import { localRegistry } from './registry.ts';
+import { localRegistry, registryJava } from './registry.ts';
 import type { HelperBook, LocalService, LocalServiceContext, Progress, ServiceName } from './service.ts';
 import { saveState, type StackState } from './state.ts';
 import { StackError } from './stack-error.ts';
@@ -69,6 +69,12 @@ function helperBook(state: StackState): HelperBook {
       saveState(state);
     },
   };
+}
+
+/** Rejects, before anything is started or downloaded, if this machine lacks what these services need as processes. */
+export async function checkPrerequisites(names: readonly ServiceName[]): Promise<void> {
+  if (names.includes('kafka')) await kafkaJava();
+  if (names.includes('registry')) await registryJava();
 }
 
 /** Host and port of a service's URL, without the user and the password in it. */

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { cleanUpAbandoned, startDetached, takeDown } from './mod.ts';
+import { cleanUpAbandoned, givenUrl, startDetached, takeDown } from './mod.ts';
 import { isAlive } from './process.ts';
 import { environmentOf, isServiceName, SERVICE_NAMES, type ServiceName } from './service.ts';
 import { messageOf, StackError } from './stack-error.ts';
@@ -18,7 +18,11 @@ async function up(named: readonly string[]): Promise<void> {
   await removeDead();
   const there = readStates().filter((state) => state.owner === null);
   const found: Partial<Record<ServiceName, string>> = {};
-  for (const state of there) for (const name of wanted) if (state.services[name] !== undefined) found[name] = state.services[name].url;
+  for (const name of wanted) {
+    const urls = there.flatMap((state) => state.services[name]?.url ?? []);
+    const url = givenUrl(name) === '' ? urls[0] : urls.find((candidate) => candidate === givenUrl(name));
+    if (url !== undefined) found[name] = url;
+  }
   const missing = wanted.filter((name) => found[name] === undefined);
   for (const name of wanted.filter((candidate) => !missing.includes(candidate))) progress(`${name}: is up already`);
   const env = missing.length === 0 ? {} : (await startDetached({ services: missing, onProgress: progress })).env;

@@ -3,7 +3,7 @@ import { clickhouseAnswers } from './clickhouse.ts';
 import { dockerAnswers, removeContainer, startContainer } from './docker.ts';
 import { makeStackFolder, newStackId } from './folders.ts';
 import { kafkaAnswers } from './kafka.ts';
-import { addressOf, startLocally, type LocalProcess } from './local.ts';
+import { addressOf, checkPrerequisites, startLocally, type LocalProcess } from './local.ts';
 import { postgresAnswers } from './postgres.ts';
 import { registryAnswers } from './registry.ts';
 import { environmentOf, SERVICE_NAMES, SERVICE_VARIABLES, urlsOf, type Progress, type ServiceName, type StackUrls } from './service.ts';
@@ -56,9 +56,12 @@ export async function startDetached(options: StackOptions): Promise<RunningStack
 async function bringUp(options: StackOptions, detached: boolean): Promise<Stack> {
   const onProgress = options.onProgress ?? (() => undefined);
   await cleanUpAbandoned(onProgress);
+  const missing = options.services.filter((name) => givenUrl(name) === '');
+  const useDocker = missing.length > 0 && (await dockerAnswers());
+  if (!useDocker) await checkPrerequisites(missing);
   const id = newStackId();
   const stack = new Stack(newState(id, makeStackFolder(id)), { detached, onProgress });
-  await stack.bringUp(options.services);
+  await stack.bringUp(options.services, useDocker);
   return stack;
 }
 
@@ -99,15 +102,16 @@ class Stack implements RunningStack {
     return environmentOf(this.#found());
   }
 
-  /** Starts the services side by side. If one fails, all are stopped. */
-  async bringUp(services: readonly ServiceName[]): Promise<void> {
+  /** Those that are given are asked first, then the others start side by side. If one fails, all are stopped. */
+  async bringUp(services: readonly ServiceName[], useDocker: boolean): Promise<void> {
     const wanted = SERVICE_NAMES.filter((name) => services.includes(name));
-    const useDocker = wanted.some((name) => givenUrl(name) === '') && (await dockerAnswers());
-    const outcomes = await Promise.allSettled(wanted.map(async (name) => this.#bringUpOne(name, useDocker)));
-    const problems = differentProblems(outcomes);
-    if (problems.length === 0) return;
-    await this.stop();
-    throw problems.length === 1 ? problems[0] : new AggregateError(problems, 'Several services could not be started.');
+    try {
+      await all(wanted.filter((name) => givenUrl(name) !== '').map(async (name) => this.#takeGiven(name, givenUrl(name))));
+      await all(wanted.filter((name) => givenUrl(name) === '').map(async (name) => this.#startOne(name, useDocker)));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
   /** From now on the services outlive this process. */
@@ -134,12 +138,9 @@ class Stack implements RunningStack {
     await this.stop();
   }
 
-  async #bringUpOne(name: ServiceName, useDocker: boolean): Promise<void> {
-    const given = givenUrl(name);
-    if (given !== '') return this.#takeGiven(name, given);
-    if (!useDocker || !(await this.#startedInContainer(name))) {
-      this.#processes.set(name, await startLocally(name, this.#state, this.#onProgress));
-    }
+  async #startOne(name: ServiceName, useDocker: boolean): Promise<void> {
+    if (useDocker && (await this.#startedInContainer(name))) return;
+    this.#processes.set(name, await startLocally(name, this.#state, this.#onProgress));
   }
 
   /** False if the container did not come up, for instance because its image cannot be had; then a process may. */
@@ -185,12 +186,16 @@ class Stack implements RunningStack {
   }
 }
 
-function givenUrl(name: ServiceName): string {
+/** What the environment says of a service, or nothing. */
+export function givenUrl(name: ServiceName): string {
   return process.env[SERVICE_VARIABLES[name]] ?? '';
 }
 
-/** Services that lack the same thing say so once. */
-function differentProblems(outcomes: readonly PromiseSettledResult<void>[]): unknown[] {
+/** Waits for all of them, also when some fail: what still starts could not be stopped. The same failure is told once. */
+async function all(work: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work);
   const reasons = outcomes.flatMap((outcome): unknown[] => (outcome.status === 'rejected' ? [outcome.reason] : []));
-  return [...new Map(reasons.map((reason) => [messageOf(reason), reason])).values()];
+  const problems = [...new Map(reasons.map((reason) => [messageOf(reason), reason])).values()];
+  if (problems.length === 1) throw problems[0];
+  if (problems.length > 1) throw new AggregateError(problems, 'Several services could not be started.');
 }

@@ -17,8 +17,8 @@ const TITLE = `Schema registry (Apicurio ${REGISTRY_VERSION})`;
 export const REGISTRY_API_PATH = '/apis/ccompat/v7';
 
 export async function localRegistry(context: LocalServiceContext): Promise<LocalService> {
-  const isNew = !existsSync(join(cacheFolder(), FOLDER_NAME));
-  const java = await findJava({ maven: isNew });
+  const isNew = !isDownloaded();
+  const java = await registryJava();
   const home = await provideRegistry(context.onProgress);
   const make = async (folder: string, flags: readonly string[]): Promise<LocalService> => registryProcess({ java, home, folder, flags });
   return make(context.folder, await quickStartFlags({ name: FOLDER_NAME, title: TITLE, mayTrain: !isNew, java, context, make }));
@@ -56,6 +56,15 @@ async function registryProcess(options: {
     logFile: join(folder, 'registry.log'),
     ready: async () => registryAnswers(url),
   };
+}
+
+/** Rejects if what it takes to run it here is missing; asks before anything is downloaded. */
+export async function registryJava(): Promise<Java> {
+  return findJava({ maven: !isDownloaded() });
+}
+
+function isDownloaded(): boolean {
+  return existsSync(join(cacheFolder(), FOLDER_NAME));
 }
 
 async function provideRegistry(onProgress: Progress): Promise<string> {

@@ -17,12 +17,17 @@ export function buildPostgresQuery({ table, columns, sortedBy, deletedColumn }: 
   const cells = columns.map((column) => buildPostgresCell(column));
   const order = columns.filter(({ name }) => sortedBy.includes(name)).toSorted((a, b) => sortedBy.indexOf(a.name) - sortedBy.indexOf(b.name));
   const from = `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`;
-  const where = deletedColumn === undefined ? '' : ` WHERE NOT ${pg.escapeIdentifier(deletedColumn)}`;
-  return `SELECT ${cells.join(', ')} FROM ${from}${where} ORDER BY ${order.map(buildOrder).join(', ')}`;
+  const where = deletedColumn === undefined ? '' : ` WHERE NOT ${columnOf(deletedColumn)}`;
+  return `SELECT ${cells.join(', ')} FROM ${from} AS t${where} ORDER BY ${order.map(buildOrder).join(', ')}`;
 }
 
-export function buildPostgresCell({ name, dataType }: ColumnDef): string {
-  return cellOf(pg.escapeIdentifier(name), dataType);
+function buildPostgresCell({ name, dataType }: ColumnDef): string {
+  return cellOf(columnOf(name), dataType);
+}
+
+/** With the table's name before it: a plain name in ORDER BY would be the cell, and so its text. */
+function columnOf(name: string): string {
+  return `t.${pg.escapeIdentifier(name)}`;
 }
 
 function cellOf(column: string, type: DataType): string {
@@ -59,6 +64,6 @@ function microsOf(timestamp: string): string {
 }
 
 function buildOrder({ name, dataType }: ColumnDef): string {
-  const column = pg.escapeIdentifier(name);
+  const column = columnOf(name);
   return sortKindOf(dataType) === 'text' ? `${cellOf(column, dataType)} COLLATE "C" NULLS LAST` : `${column} NULLS LAST`;
 }

@@ -35,10 +35,9 @@ export function resolveConfig(settings: ClickHouseSettings): ClickHouseConfig {
   const problems: Problem[] = [...findProblems(settings)];
   const url = parseUrl(settings.SINK_URL, problems);
   throwIfProblems(problems);
-  if (settings.SINK_PORT !== undefined) url.port = String(settings.SINK_PORT);
   const given = partsOf(url);
   return Object.freeze({
-    url: `${url.protocol}//${url.hostname}:${url.port === '' ? standardPort(url) : url.port}`,
+    url: `${url.protocol}//${url.hostname}:${settings.SINK_PORT ?? portOf(url, settings.SINK_URL)}`,
     database: settings.SINK_DATABASE ?? given.database ?? 'default',
     user: settings.SINK_USER ?? given.user ?? 'default',
     password: settings.SINK_PASSWORD ?? new Secret(given.password ?? ''),
@@ -102,6 +101,8 @@ function partsOf(url: URL): UrlParts {
   };
 }
 
-function standardPort(url: URL): string {
-  return DEFAULT_PORTS[url.protocol] ?? '8123';
+/** `URL` leaves out the ports 80 and 443 of the web, which are not ClickHouse's own. */
+function portOf({ protocol, port }: URL, given: Secret | undefined): string {
+  const written = /^\w+:\/\/(?:[^/?#]*@)?(?:\[[^\]]*\]|[^/?#:]*):(\d+)/.exec(given?.reveal() ?? '')?.[1];
+  return port === '' ? (written ?? DEFAULT_PORTS[protocol] ?? '8123') : port;
 }

@@ -80,7 +80,7 @@ export function buildCreateDatabase(database: string): string {
 
 /** The rights that the sink uses: in its database, and for rows that stand in a statement. */
 export function buildGrants(database: string): readonly string[] {
-  const rights = 'SHOW, SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE, ALTER VIEW';
+  const rights = 'SHOW, SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE';
   return [`${rights} ON ${quoteName(database)}.*`, 'CREATE TEMPORARY TABLE ON *.*'];
 }
 

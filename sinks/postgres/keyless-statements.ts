@@ -22,8 +22,8 @@ export interface AppendOptions {
  * - A delete, and an update for its old row, removes one row that is equal in every column and older. The n-th removal
  *   of equal rows takes the n-th oldest of them, which is older than the removal, for at that time at least n of them
  *   had been written. So rows are written first, then all removals done at once.
- * - Versions of rows that were removed, and of removals, are remembered in `dbmazz_deleted`, so that neither is done
- *   again.
+ * - Versions of changes whose rows were removed are remembered in `dbmazz_deleted` with the version of the removal, and
+ *   versions of removals with their own, so that none is done again. An update may be both.
  */
 export function buildAppend(binding: Binding, options: AppendOptions): readonly string[] {
   return [
@@ -64,10 +64,10 @@ function buildRemove(binding: Binding, { staging, deleteMode }: AppendOptions): 
     pair AS (SELECT candidate.part, candidate.place, candidate.version AS written, removal.version, removal.op
       FROM removal JOIN candidate USING (image, nth) WHERE candidate.version < removal.version),
     ${deleteMode === 'hard' ? buildGone(binding) : buildMarked(binding)}
-    INSERT INTO ${deletedTableOf(schema)} (table_name, key, version)
-    SELECT ${quoteText(name)}, int8send(written), version FROM pair
-    UNION ALL SELECT ${quoteText(name)}, int8send(version), version FROM removal
-    ON CONFLICT (table_name, key) DO NOTHING`;
+    INSERT INTO ${deletedTableOf(schema)} AS d (table_name, key, version)
+    SELECT ${quoteText(name)}, int8send(change), max(version)
+      FROM (SELECT written AS change, version FROM pair UNION ALL SELECT version, version FROM removal) done GROUP BY change
+    ON CONFLICT (table_name, key) DO UPDATE SET version = greatest(d.version, excluded.version), remembered_at = now()`;
 }
 
 function buildGone(binding: Binding): string {

@@ -36,13 +36,15 @@ const NO: Fit = { verdict: 'no' };
 const DIGITS: Readonly<Record<string, number>> = { smallint: 5, integer: 10, bigint: 19 };
 const TEMPORAL = /^(date|time|timestamp)\b/;
 const TIMESTAMP = /^timestamp /;
+/** What a column of text may hold besides text: its text says the same. */
+const ONE_FORM = /^(uuid|jsonb?)$/;
 
 export function fitOf(column: ColumnDef, target: TargetColumn): Fit {
   const wantedSql = targetSqlOf(column);
   if (wantedSql === target.type) return FITS;
   const wanted = parseDeclaration(wantedSql);
   if (wanted === undefined) return CHECKED;
-  if (target.category === 'S') return fitOfText(wanted, target, wantedSql);
+  if (target.category === 'S') return isTextual(column) || ONE_FORM.test(wanted.name) ? fitOfText(wanted, target, wantedSql) : NO;
   if (isTextual(column)) return fitOfParsed(target, wantedSql);
   const existing = parseDeclaration(target.type);
   return existing?.isArray === wanted.isArray ? fitOfValues(wanted, existing, wantedSql) : NO;
@@ -55,9 +57,8 @@ function fitOfValues(wanted: NativeType, existing: NativeType, wantedSql: string
   return isJson || wanted.name === existing.name ? FITS : NO;
 }
 
-/** Into text of any length fits what is text, or has but one form as text; into a limited one what is not longer. */
+/** Into text of any length everything fits; into a limited one what is not longer. */
 function fitOfText(wanted: NativeType, target: TargetColumn, wantedSql: string): Fit {
-  if (/^(smallint|integer|bigint|numeric|real|double|boolean|bytea|date|time)/.test(wanted.name) || wanted.isArray) return NO;
   const limit = parseDeclaration(target.type);
   if (limit === undefined || limit.modifier === '') return FITS;
   if (wanted.name === limit.name && lengthOf(wanted) <= lengthOf(limit)) return FITS;

@@ -66,6 +66,7 @@ async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
   });
   try {
     const checkpoint = await publisher.open();
+    status.resumed(checkpoint);
     const tables = await source.setup(checkpoint);
     await publisher.addTables(tables);
     status.tables = tables.map(({ qualifiedName }) => qualifiedName);

@@ -1,4 +1,4 @@
-import type { SnapshotProgress } from '../../shared/connector/source.ts';
+import type { Checkpoint, SnapshotProgress } from '../../shared/connector/source.ts';
 import { describeError } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
@@ -31,6 +31,12 @@ export class SourceStatus {
 
   set state(state: SourceState) {
     this.#state = state;
+  }
+
+  /** Where the topics stand when a run begins. */
+  resumed({ position, snapshot }: Checkpoint): void {
+    this.#position = position;
+    this.#snapshot = snapshot;
   }
 
   committed(commit: Commit): void {

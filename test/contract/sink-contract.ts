@@ -9,6 +9,7 @@ import type { CdcRecord } from '../../shared/record/record.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { UNCHANGED, type Value } from '../../shared/record/value.ts';
 import { canonical } from './canonical.ts';
+import { randomHistory, randomNumbers } from './random-history.ts';
 import { Changes, type ColumnSpec, tableOf, type TableSpec, type Values } from './records.ts';
 
 export type ContractSettings = Partial<Pick<SinkSettings, 'DELETE_MODE' | 'SCHEMA_CHANGES' | 'SINK_TABLE'>>;
@@ -214,6 +215,28 @@ export function describeSinkContract(options: SinkContractOptions): void {
         await bench.write(bench.changes.delete({ id: 1 }));
         await bench.write(insert);
         expect(await bench.rows()).toEqual([]);
+      });
+    });
+
+    describe('a random history, delivered with rewinds and restarts, ends as the source', () => {
+      test.each([
+        { label: 'with a key', key: ['id'], seed: 1 },
+        { label: 'with a key, again', key: ['id'], seed: 2 },
+        { label: 'without a key', key: [], seed: 3 },
+        { label: 'without a key, again', key: [], seed: 4 },
+      ])('$label', async ({ key, seed }) => {
+        await using bench = await open({ columns: { id: 'int64', name: 'text', body: 'text' }, key });
+        const random = randomNumbers(seed);
+        const { records, rows } = randomHistory(bench.changes, 300, random);
+        for (let at = 0; at < records.length; ) {
+          const end = at + 1 + random(30);
+          await bench.write(...records.slice(at, end));
+          at = random(3) === 0 ? Math.max(0, at - random(60)) : end;
+          if (random(5) === 0) await bench.restart();
+        }
+        const expected = rows.map((row) => bench.changes.table.columns.map(({ name, dataType }) => canonical(dataType, row[name] ?? null)).join('|'));
+        const found = (await bench.rows()).map(({ id, name, body }) => [id, name, body].join('|'));
+        expect(found.toSorted()).toEqual(expected.toSorted());
       });
     });
 

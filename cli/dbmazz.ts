@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { EXIT } from '../shared/errors/codes.ts';
+import { productVersion } from '../sources/main.ts';
+import { checkCommand } from './commands/check.ts';
+import { demoCommand } from './commands/demo.ts';
+import { sinkCommand } from './commands/sink.ts';
+import { sourceCommand } from './commands/source.ts';
+import { statusCommand } from './commands/status.ts';
+import { topicsCommand } from './commands/topics.ts';
+import { verifyCommand } from './commands/verify.ts';
+
+const COMMANDS = [sourceCommand, sinkCommand, checkCommand, topicsCommand, statusCommand, verifyCommand, demoCommand];
+
+function buildProgram(): Command {
+  const program = new Command('dbmazz')
+    .description('Change data capture on Kafka: a database → Kafka topics → ClickHouse, PostgreSQL. Settings come from the environment.')
+    .version(productVersion(), '-V, --version')
+    .showHelpAfterError('Add --help to see what it takes.')
+    .exitOverride();
+  for (const command of COMMANDS) program.addCommand(command().exitOverride());
+  return program;
+}
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? EXIT.stopped : EXIT.configuration;
+}

@@ -1,0 +1,66 @@
+import { CdcError } from '../shared/errors/cdc-error.ts';
+
+/** What a source or sink process says of itself. Read with care: it may be of another version. */
+export interface ProcessStatus {
+  readonly kind: string;
+  readonly name: string;
+  readonly state: string;
+  readonly records: number;
+  readonly position: string | undefined;
+  readonly lagSeconds: number | undefined;
+  readonly lagRecords: number | undefined;
+  readonly lagBytes: number | undefined;
+  readonly lastError: string | undefined;
+  readonly raw: unknown;
+}
+
+const TIMEOUT_MS = 3000;
+
+/** Asks `GET /status`. Throws `CONNECTION_LOST` or `AUTH_FAILED`. */
+export async function fetchStatus(address: string, token?: string): Promise<ProcessStatus> {
+  const url = `${address.includes('://') ? address : `http://${address}`}/status`;
+  const headers = token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` };
+  let response: Response;
+  try {
+    response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch (error) {
+    throw new CdcError('CONNECTION_LOST', `No process answers at ${address}.`, { cause: error, remedy: 'Check the address; a process answers only where HTTP_PORT is set.' });
+  }
+  if (response.status === 401) throw new CdcError('AUTH_FAILED', `The process at ${address} asks for a token.`, { remedy: 'Set HTTP_TOKEN to the one that it was started with.' });
+  if (!response.ok) throw new CdcError('CONNECTION_LOST', `The process at ${address} answered ${response.status}.`, { remedy: 'Check the address.' });
+  return parseStatus(await response.json());
+}
+
+export function parseStatus(raw: unknown): ProcessStatus {
+  const status = toObject(raw);
+  const lag = toObject(status['lag']);
+  return {
+    kind: toText(status['kind']) ?? 'process',
+    name: toText(status['name']) ?? '?',
+    state: toText(status['state']) ?? 'unknown',
+    records: toNumber(status['records']) ?? 0,
+    position: toText(status['position']),
+    lagSeconds: toNumber(lag['seconds']),
+    lagRecords: toNumber(lag['records']),
+    lagBytes: toNumber(lag['bytes']),
+    lastError: describeError(toObject(status['lastError'])),
+    raw,
+  };
+}
+
+function describeError(error: Readonly<Record<string, unknown>>): string | undefined {
+  const parts = [toText(error['code']), toText(error['message'])].filter((part) => part !== undefined);
+  return parts.length === 0 ? undefined : parts.join(': ');
+}
+
+function toObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}
+
+function toText(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function toNumber(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
