@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import { toCdcError } from '../shared/errors/cdc-error.ts';
+import { EXIT } from '../shared/errors/codes.ts';
 import { describeFailure } from '../shared/process/run-process.ts';
 import { StackError } from '../stack/stack-error.ts';
 
@@ -29,14 +30,25 @@ export function formatCount(count: number): string {
   return Math.round(count).toLocaleString('en-US');
 }
 
+/** A failure that is told in its own words, without a code. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure';
+}
+
 /** Runs a command's work and sets the exit code of the contract; an error is said in a sentence with its remedy. */
 export async function exitWith(work: () => Promise<number>): Promise<void> {
   try {
     process.exitCode = await work();
   } catch (error) {
-    const isOfStack = error instanceof StackError;
-    const failure = toCdcError(error);
-    progress(isOfStack ? error.message : describeFailure(failure));
-    process.exitCode = isOfStack ? error.exitCode : failure.exitCode;
+    const { text, exitCode } = describe(error);
+    progress(text);
+    process.exitCode = exitCode;
   }
+}
+
+function describe(error: unknown): { readonly text: string; readonly exitCode: number } {
+  if (error instanceof CommandFailure) return { text: error.message, exitCode: EXIT.failed };
+  if (error instanceof StackError) return { text: error.message, exitCode: error.exitCode };
+  const failure = toCdcError(error);
+  return { text: describeFailure(failure), exitCode: failure.exitCode };
 }

@@ -34,6 +34,12 @@ export class PublishedTails {
     if (this.#highest === undefined || comparePositions(position, this.#highest) > 0) this.#highest = position;
   }
 
+  /** False once every tail has been passed. */
+  get isActive(): boolean {
+    return this.#highest !== undefined;
+  }
+
+  /** Whether a record of this place in the log is in the partition already. */
   has(topic: string, partition: number, record: CdcRecord): boolean {
     if (this.#highest === undefined || record.kind === 'read') return false;
     if (comparePositions(record.position, this.#highest) > 0) {

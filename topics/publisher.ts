@@ -63,6 +63,7 @@ export class Publisher {
   readonly #failed = Promise.withResolvers<CdcError>();
   #pendingBytes = 0;
   #rowVersion = 0;
+  #takenAtMicros = 0;
   #isBusy = false;
   #failure: CdcError | undefined;
   #room: PromiseWithResolvers<void> | undefined;
@@ -79,7 +80,7 @@ export class Publisher {
     this.#admin = new TopicAdmin(this.#config);
     this.#producer = new TransactionalProducer({ config: this.#config, transactionalId: name, transactionTimeoutMs: TRANSACTION_TIMEOUT_MS, compression: settings.KAFKA_COMPRESSION });
     this.#catalog = new TopicCatalog(
-      { settings, connector, version, nextVersion: () => this.#nextVersion(), isPublished: (topic) => (partition, record) => this.#tails.has(topic, partition, record) },
+      { settings, connector, version, nextVersion: () => this.#nextVersion(), tails: this.#tails },
       { admin: this.#admin, registry: this.#registry, producer: this.#producer },
     );
     this.#writer = new TopicWriter(
@@ -177,6 +178,7 @@ export class Publisher {
     this.#isBusy = true;
     let [records, bytes, committedAtMicros] = [0, 0, 0];
     for (let batch = this.#pending.shift(); batch !== undefined; batch = bytes < MAX_TRANSACTION_BYTES ? this.#pending.shift() : undefined) {
+      this.#takenAtMicros = Date.now() * 1000;
       committedAtMicros = (await this.#writer.write(batch)) || committedAtMicros;
       records += batch.records.length;
       bytes += batch.bytes;
@@ -203,9 +205,12 @@ export class Publisher {
     this.#idle?.resolve();
   }
 
-  /** max(previous + 1, now in microseconds): never repeats, and below 2^53 until the year 2255. */
+  /**
+   * max(previous + 1, microseconds since 1970 when the batch was taken in hand): never repeats, and is below 2^53 until
+   * the year 2255.
+   */
   #nextVersion(): number {
-    this.#rowVersion = Math.max(this.#rowVersion + 1, Date.now() * 1000);
+    this.#rowVersion = Math.max(this.#rowVersion + 1, this.#takenAtMicros);
     return this.#rowVersion;
   }
 

@@ -1,9 +1,11 @@
 import type { BeginRecord, RowRecord, TruncateRecord } from '../shared/record/record.ts';
 import type { Row } from '../shared/record/row.ts';
+import type { TableSchema } from '../shared/record/table-schema.ts';
 import { EnvelopeEncoder, type EncoderIdentity, type EnvelopeFields, type EnvelopeScope } from './envelope-encoder.ts';
 import { ABSENT, type ByteRange, type RecordHeader } from './kafka/record-batch.ts';
 import type { TransactionalProducer } from './kafka/transactional-producer.ts';
 import { partitionOf } from './murmur2.ts';
+import type { PublishedTails } from './published-tails.ts';
 
 const NO_HEADERS: readonly RecordHeader[] = [];
 const NEW_KEY = '__debezium.newkey';
@@ -14,8 +16,22 @@ export interface OpenTransaction {
   readonly begin: BeginRecord;
   readonly id: string;
   totalOrder: number;
-  /** Records a table, by `schema.table`. */
-  readonly counts: Map<string, number>;
+  /** Records a table. */
+  readonly counts: Map<TableSchema, CollectionCount>;
+}
+
+export interface CollectionCount {
+  count: number;
+}
+
+/** The counter of a table in a transaction. */
+export function countOf(transaction: OpenTransaction, table: TableSchema): CollectionCount {
+  let count = transaction.counts.get(table);
+  if (count === undefined) {
+    count = { count: 0 };
+    transaction.counts.set(table, count);
+  }
+  return count;
 }
 
 export interface TablePublisherOptions extends EncoderIdentity {
@@ -23,8 +39,7 @@ export interface TablePublisherOptions extends EncoderIdentity {
   readonly partitions: number;
   readonly tombstones: boolean;
   readonly nextVersion: () => number;
-  /** Whether a record at this place is in the topic already; asked only right after a restart. */
-  readonly isPublished: (partition: number, record: RowRecord | TruncateRecord) => boolean;
+  readonly tails: PublishedTails;
 }
 
 /** Whether an update moves its row to another key: then it travels as a delete of the old and an insert of the new. */
@@ -40,6 +55,8 @@ export class TablePublisher {
   readonly #options: TablePublisherOptions;
   readonly #encoder: EnvelopeEncoder;
   readonly #producer: TransactionalProducer;
+  #countedIn: OpenTransaction | undefined;
+  #count: CollectionCount = { count: 0 };
   readonly #fields: EnvelopeFields = { op: 'c', before: null, after: null, ordinal: 0, handledAtMs: 0, rowVersion: 0, totalOrder: 0, collectionOrder: 0 };
 
   constructor(options: TablePublisherOptions, producer: TransactionalProducer) {
@@ -69,7 +86,7 @@ export class TablePublisher {
     this.#number('t', null, null, record.position.ordinal, transaction, nowMs);
     const value = this.#encoder.value(scope, this.#fields);
     for (let partition = 0; partition < this.#options.partitions; partition++) {
-      if (!this.#options.isPublished(partition, record)) this.#producer.append(this.topic, partition, nowMs, ABSENT, value, NO_HEADERS);
+      if (!this.#isPublished(partition, record)) this.#producer.append(this.topic, partition, nowMs, ABSENT, value, NO_HEADERS);
     }
   }
 
@@ -99,9 +116,14 @@ export class TablePublisher {
     const isKeyed = this.table.key.length > 0;
     const key = isKeyed ? this.#encoder.key(row) : ABSENT;
     const partition = key.bytes === null ? 0 : partitionOf(key.bytes, key.start, key.end, this.#options.partitions);
-    if (this.#options.isPublished(partition, record)) return;
+    if (this.#isPublished(partition, record)) return;
     this.#producer.append(this.topic, partition, nowMs, key, this.#encoder.value(scope, this.#fields), headers);
     if (op === 'd' && isKeyed && this.#options.tombstones) this.#producer.append(this.topic, partition, nowMs, key, ABSENT, NO_HEADERS);
+  }
+
+  /** Whether the record is in the topic already; can be so only right after a restart. */
+  #isPublished(partition: number, record: RowRecord | TruncateRecord): boolean {
+    return this.#options.tails.isActive && this.#options.tails.has(this.topic, partition, record);
   }
 
   #number(op: EnvelopeFields['op'], before: Row | null, after: Row | null, ordinal: number, transaction: OpenTransaction | null, nowMs: number): void {
@@ -113,9 +135,12 @@ export class TablePublisher {
     fields.handledAtMs = nowMs;
     fields.rowVersion = this.#options.nextVersion();
     if (transaction === null) return;
+    if (transaction !== this.#countedIn) {
+      this.#countedIn = transaction;
+      this.#count = countOf(transaction, this.table);
+    }
     fields.totalOrder = ++transaction.totalOrder;
-    fields.collectionOrder = (transaction.counts.get(this.table.qualifiedName) ?? 0) + 1;
-    transaction.counts.set(this.table.qualifiedName, fields.collectionOrder);
+    fields.collectionOrder = ++this.#count.count;
   }
 }
 

@@ -9,7 +9,8 @@ import { frame } from './avro/wire-format.ts';
 import type { TopicAdmin, TopicDefinition } from './kafka/topic-admin.ts';
 import type { TransactionalProducer } from './kafka/transactional-producer.ts';
 import { assertDistinctTopics, controlTopic, tableTopic } from './names.ts';
-import { TablePublisher, type TablePublisherOptions } from './table-publisher.ts';
+import type { PublishedTails } from './published-tails.ts';
+import { TablePublisher } from './table-publisher.ts';
 
 const MAX_RECORD_BYTES = 20 * 1024 * 1024;
 const WRITTEN_CONTROL_TOPICS = ['transaction', 'heartbeat', 'schema-changes', 'positions'] as const;
@@ -27,7 +28,7 @@ export interface CatalogOptions {
   readonly connector: string;
   readonly version: string;
   readonly nextVersion: () => number;
-  readonly isPublished: (topic: string) => TablePublisherOptions['isPublished'];
+  readonly tails: PublishedTails;
 }
 
 /** The topics of one source: creates them, registers their schemas, and knows how to write to each. */
@@ -92,7 +93,7 @@ export class TopicCatalog {
   }
 
   async #addTable(table: TableSchema): Promise<void> {
-    const { settings, connector, version, nextVersion, isPublished } = this.#options;
+    const { settings, connector, version, nextVersion, tails } = this.#options;
     const topic = tableTopic(this.#name, table);
     const keySchemaId = table.key.length === 0 ? 0 : await this.#registry.register(`${topic}-key`, buildKeySchema(table, topic));
     const valueSchemaId = await this.#registry.register(`${topic}-value`, buildEnvelopeSchema(table, topic));
@@ -108,7 +109,7 @@ export class TopicCatalog {
         sourceName: this.#name,
         partitions: this.#producer.partitionCount(topic),
         tombstones: settings.TOMBSTONES,
-        isPublished: isPublished(topic),
+        tails,
       },
       this.#producer,
     );

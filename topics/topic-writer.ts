@@ -7,7 +7,7 @@ import type { EnvelopeScope } from './envelope-encoder.ts';
 import { rangeOf } from './kafka/record-batch.ts';
 import type { TransactionalProducer } from './kafka/transactional-producer.ts';
 import { type StoredPosition, toPositionValue } from './positions.ts';
-import { isKeyChange, type OpenTransaction, type TablePublisher } from './table-publisher.ts';
+import { countOf, isKeyChange, type OpenTransaction, type TablePublisher } from './table-publisher.ts';
 import type { ControlKind, TopicCatalog } from './topic-catalog.ts';
 
 export interface WriterOptions {
@@ -126,7 +126,7 @@ export class TopicWriter {
   #end(record: CommitRecord, nowMs: number): void {
     const { id, totalOrder, counts } = this.#openTransaction();
     if (this.#isBeginWritten && !this.#isSkipped(record)) {
-      const collections = [...counts].map(([data_collection, event_count]) => ({ data_collection, event_count }));
+      const collections = [...counts].map(([table, { count }]) => ({ data_collection: table.qualifiedName, event_count: count }));
       this.#tell({ status: 'END', id, ts_ms: Math.floor(record.committedAtMicros / 1000), event_count: totalOrder, data_collections: collections }, nowMs);
     }
     this.#transaction = null;
@@ -169,7 +169,7 @@ export class TopicWriter {
   #countSkipped({ table }: RowRecord | TruncateRecord, transaction: OpenTransaction, messages: number): void {
     this.#isBeginWritten = true;
     transaction.totalOrder += messages;
-    transaction.counts.set(table.qualifiedName, (transaction.counts.get(table.qualifiedName) ?? 0) + messages);
+    countOf(transaction, table).count += messages;
   }
 
   #advance(position: SourcePosition): void {

@@ -66,7 +66,25 @@ function fillUnchanged(values: Value[], earlier: Pending): Value[] {
 }
 
 function toState({ record, values }: Pending): RowState {
-  return { record, isDeleted: record.after === null, values: values ?? imageOf(record).values() };
+  return new MergedRow(record, values);
+}
+
+/** Decodes the row only when its values are asked for: a sink may pass most rows on as bytes. */
+class MergedRow implements RowState {
+  readonly record: RowRecord;
+  readonly isDeleted: boolean;
+  #values: readonly Value[] | null;
+
+  constructor(record: RowRecord, values: readonly Value[] | null) {
+    this.record = record;
+    this.isDeleted = record.after === null;
+    this.#values = values;
+  }
+
+  get values(): readonly Value[] {
+    this.#values ??= imageOf(this.record).values();
+    return this.#values;
+  }
 }
 
 function imageOf(record: RowRecord) {

@@ -37,16 +37,20 @@ export class RowReader {
   }
 
   skipRow(table: TableSchema): void {
-    for (const column of table.layout) {
-      if (column.isKey || this.isPresent()) this.skip(column.type);
+    const { skips } = table;
+    const bytes = this.#bytes;
+    let at = this.position;
+    for (let index = 0; index < skips.length; index++) {
+      const skip = skips[index] as number;
+      if (skip < 0) at = skipValue(bytes, at, ~skip);
+      else at = isAbsentAt(bytes, at) ? at + 1 : skipValue(bytes, at + 1, skip);
     }
+    this.position = at;
   }
 
   /** The branch of a union of null and a type. */
   isPresent(): boolean {
-    const branch = this.#byte();
-    if (branch > 2 || branch === 1) throw new RangeError(`no branch ${branch} in a union of null and a type`);
-    return branch === 2;
+    return !isAbsentAt(this.#bytes, this.position++);
   }
 
   value(type: DataType): Value {
@@ -73,28 +77,7 @@ export class RowReader {
   }
 
   skip(type: DataType): void {
-    switch (encodingOf(type)) {
-      case 'boolean':
-        this.#advance(1);
-        return;
-      case 'int':
-      case 'long':
-        while (this.#byte() > 0x7f);
-        return;
-      case 'float':
-        this.#advance(4);
-        return;
-      case 'double':
-        this.#advance(8);
-        return;
-      case 'decimal':
-      case 'string':
-      case 'bytes':
-        this.#advance(this.#length());
-        return;
-      case 'array':
-        this.array((type as Extract<DataType, { kind: 'array' }>).element);
-    }
+    this.position = skipValue(this.#bytes, this.position, skipCodeOf(type));
   }
 
   int(): number {
@@ -160,15 +143,21 @@ export class RowReader {
 
   array(element: DataType): Value[] {
     const values: Value[] = [];
-    for (let count = this.int(); count !== 0; count = this.int()) {
-      if (count < 0) {
-        this.long();
-        count = -count;
-      }
-      if (count > this.#bytes.length - this.position) throw new RangeError('an array longer than its row');
+    for (let count = this.blockLength(); count > 0; count = this.blockLength()) {
       for (; count > 0; count--) values.push(this.isPresent() ? this.value(element) : null);
     }
     return values;
+  }
+
+  /** Elements in the next block of an array; 0 at its end. A negative count is followed by the block's size in bytes. */
+  blockLength(): number {
+    let count = this.int();
+    if (count < 0) {
+      this.long();
+      count = -count;
+    }
+    if (count > this.#bytes.length - this.position) throw new RangeError('an array longer than its row');
+    return count;
   }
 
   #bigLong(): bigint {
@@ -207,6 +196,73 @@ export class RowReader {
     this.position = start + bytes;
     return start;
   }
+}
+
+/** The branch of a union of null and a type, at a place. */
+export function isAbsentAt(bytes: Buffer, at: number): boolean {
+  const branch = bytes[at];
+  if (branch !== 0 && branch !== 2) throw new RangeError(branch === undefined ? 'the row ends too early' : `no branch ${branch} in a union of null and a type`);
+  return branch === 0;
+}
+
+const SKIP_VARINT = 0;
+const SKIP_SIZED = 1;
+/** Plus the number of bytes. */
+const SKIP_FIXED = 8;
+/** Plus the code of the elements. */
+const SKIP_ARRAY = 32;
+
+/** How values of a type are passed over, as a small number for hot loops. */
+export function skipCodeOf(type: DataType): number {
+  switch (encodingOf(type)) {
+    case 'int':
+    case 'long':
+      return SKIP_VARINT;
+    case 'decimal':
+    case 'string':
+    case 'bytes':
+      return SKIP_SIZED;
+    case 'boolean':
+      return SKIP_FIXED + 1;
+    case 'float':
+      return SKIP_FIXED + 4;
+    case 'double':
+      return SKIP_FIXED + 8;
+    case 'array':
+      return SKIP_ARRAY + skipCodeOf((type as Extract<DataType, { kind: 'array' }>).element);
+  }
+}
+
+/** Where a value ends that starts at `at`. Throws `RangeError` past the end of the bytes. */
+export function skipValue(bytes: Buffer, at: number, code: number): number {
+  if (code >= SKIP_ARRAY) return skipArray(bytes, at, code - SKIP_ARRAY);
+  let end = at + code - SKIP_FIXED;
+  if (code < SKIP_FIXED) {
+    let byte = bytes[at] as number;
+    end = at + 1;
+    let zigzag = byte & 0x7f;
+    for (let shift = 7; byte > 0x7f; shift += 7) {
+      byte = bytes[end++] as number;
+      zigzag |= (byte & 0x7f) << shift;
+    }
+    if (code === SKIP_SIZED) {
+      if ((zigzag & 1) === 1) throw new RangeError('a negative length');
+      end += zigzag >>> 1;
+    }
+  }
+  if (end > bytes.length) throw new RangeError('the row ends too early');
+  return end;
+}
+
+function skipArray(bytes: Buffer, start: number, elementCode: number): number {
+  const reader = new RowReader(bytes, start);
+  for (let count = reader.blockLength(); count > 0; count = reader.blockLength()) {
+    for (; count > 0; count--) {
+      const at = reader.position;
+      reader.position = isAbsentAt(bytes, at) ? at + 1 : skipValue(bytes, at + 1, elementCode);
+    }
+  }
+  return reader.position;
 }
 
 function withPoint(digits: string, scale: number): string {

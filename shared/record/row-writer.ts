@@ -8,6 +8,8 @@ const PRESENT = 2;
 const DIGIT_0 = 0x30;
 const MINUS = 0x2d;
 const DOT = 0x2e;
+/** Up to this many bytes a loop is quicker than a call of the engine's copy. */
+const SHORT_COPY = 64;
 /** Up to this many digits a number holds an integer and its zig-zag form exactly. */
 const SAFE_DIGITS = 15;
 
@@ -89,7 +91,7 @@ export class RowWriter {
     const length = end - start;
     this.#reserve(length + 5);
     this.int(length);
-    if (length < 24) {
+    if (length < SHORT_COPY) {
       for (let from = start; from < end; from++) this.#buffer[this.#position++] = source[from] as number;
       return;
     }

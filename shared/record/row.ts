@@ -1,4 +1,4 @@
-import { RowReader } from './row-reader.ts';
+import { RowReader, skipValue } from './row-reader.ts';
 import type { TableSchema } from './table-schema.ts';
 import { UNCHANGED, type Value } from './value.ts';
 
@@ -40,29 +40,30 @@ export class Row {
     return this.table.key.map((index) => values[index] ?? null);
   }
 
-  /** Where each key column's bytes lie, in key order: pairs of start and end. */
-  keyRanges(): number[] {
-    const reader = new RowReader(this.bytes, this.start);
-    const { layout, key } = this.table;
-    const ranges: number[] = Array.from({ length: key.length * 2 }, () => 0);
+  /** Where each key column's bytes lie, in key order: pairs of start and end, written into `ranges`. */
+  keyRanges(ranges: Int32Array): void {
+    const { skips, key } = this.table;
+    let at = this.start;
     let missing = key.length;
-    for (let index = 0; index < layout.length && missing > 0; index++) {
-      const column = layout[index];
-      if (column === undefined) continue;
-      const start = reader.position;
-      if (column.isKey || reader.isPresent()) reader.skip(column.type);
-      if (!column.isKey) continue;
-      const place = key.indexOf(index) * 2;
-      ranges[place] = start;
-      ranges[place + 1] = reader.position;
-      missing--;
+    for (let index = 0; missing > 0; index++) {
+      const skip = skips[index] as number;
+      if (skip < 0) {
+        const end = skipValue(this.bytes, at, ~skip);
+        const place = key.indexOf(index) * 2;
+        ranges[place] = at;
+        ranges[place + 1] = end;
+        at = end;
+        missing--;
+      } else {
+        at = this.bytes[at] === 0 ? at + 1 : skipValue(this.bytes, at + 1, skip);
+      }
     }
-    return ranges;
   }
 
   /** The key as text that is equal exactly for equal keys; '' for a table without a key. For maps, not for people. */
   keyText(): string {
-    const ranges = this.keyRanges();
+    const ranges = new Int32Array(this.table.key.length * 2);
+    this.keyRanges(ranges);
     let text = '';
     for (let place = 0; place < ranges.length; place += 2) {
       text += this.bytes.latin1Slice(ranges[place], ranges[place + 1]);

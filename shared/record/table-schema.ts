@@ -1,4 +1,5 @@
 import { type DataType, type Encoding, encodingOf, isMillis, scaleOf } from './data-type.ts';
+import { skipCodeOf } from './row-reader.ts';
 
 export interface TableRef {
   readonly schema: string;
@@ -36,7 +37,11 @@ export class TableSchema {
   /** Indexes into `columns`, in key order; empty for a table without a key. */
   readonly key: readonly number[];
   readonly layout: readonly ColumnLayout[];
+  /** How to pass over each column (`skipCodeOf`), inverted for key columns, which have no branch before them. */
+  readonly skips: Int8Array;
   readonly fingerprint: string;
+  /** `schema.name`, as settings, messages and topics write it. */
+  readonly qualifiedName: string;
 
   constructor(definition: TableDefinition) {
     this.database = definition.database;
@@ -45,16 +50,13 @@ export class TableSchema {
     this.columns = definition.columns;
     this.key = definition.key;
     this.layout = definition.columns.map((column, index) => layoutOf(column, definition.key.includes(index)));
+    this.skips = Int8Array.from(this.layout, ({ type, isKey }) => (isKey ? ~skipCodeOf(type) : skipCodeOf(type)));
+    this.qualifiedName = `${definition.schema}.${definition.name}`;
     this.fingerprint = JSON.stringify([this.database, this.schema, this.name, this.columns, this.key]);
   }
 
   get ref(): TableRef {
     return { schema: this.schema, name: this.name };
-  }
-
-  /** `schema.name`, as settings, messages and topics write it. */
-  get qualifiedName(): string {
-    return `${this.schema}.${this.name}`;
   }
 
   get keyColumns(): readonly ColumnDef[] {

@@ -22,7 +22,10 @@ function write(type: DataType, value: Value, target = columnTypeFor(type, { isKe
 }
 
 const hex = (...parameters: Parameters<typeof write>) => write(...parameters).toString('hex');
-const text = (...parameters: Parameters<typeof write>) => write(...parameters).subarray(1).toString();
+const text = (...parameters: Parameters<typeof write>) =>
+  write(...parameters)
+    .subarray(1)
+    .toString();
 const decimal = (precision: number, scale: number): DataType => ({ kind: 'decimal', precision, scale });
 const stamp: DataType = { kind: 'timestampTz', unit: 'micros' };
 const millis: DataType = { kind: 'timestamp', unit: 'millis' };
@@ -70,7 +73,13 @@ describe('a value in RowBinary', () => {
     expect(text({ kind: 'array', element: { kind: 'int64' } }, [1, 9_007_199_254_740_993n, null], 'String')).toBe('[1,"9007199254740993",null]');
   });
 
-  test.each([[0, '00:00:00'], [45_296_000_000, '12:34:56'], [45_296_120_000, '12:34:56.12'], [86_400_000_000, '24:00:00'], [-3_020_399_000_001, '-838:59:59.000001']])('a time of %i microseconds is %s', (micros, expected) => {
+  test.each([
+    [0, '00:00:00'],
+    [45_296_000_000, '12:34:56'],
+    [45_296_120_000, '12:34:56.12'],
+    [86_400_000_000, '24:00:00'],
+    [-3_020_399_000_001, '-838:59:59.000001'],
+  ])('a time of %i microseconds is %s', (micros, expected) => {
     expect(timeText(micros)).toBe(expected);
     expect(text({ kind: 'time', unit: 'micros' }, micros)).toBe(expected);
   });
@@ -81,8 +90,12 @@ describe('dates and timestamps', () => {
     expect(hex({ kind: 'date' }, DATE_INFINITY)).toBe(hex({ kind: 'date' }, 2_932_896));
     expect(hex({ kind: 'date' }, DATE_MINUS_INFINITY)).toBe(hex({ kind: 'date' }, -719_528));
     for (const type of [stamp, millis]) {
-      expect(new Date(Number(write(type, type === millis ? TIMESTAMP_INFINITY * 1000n : TIMESTAMP_INFINITY).readBigInt64LE() / 1000n)).toISOString()).toBe('9999-12-31T23:59:59.999Z');
-      expect(new Date(Number(write(type, type === millis ? TIMESTAMP_MINUS_INFINITY * 1000n : TIMESTAMP_MINUS_INFINITY).readBigInt64LE() / 1000n)).toISOString()).toBe('0000-01-01T00:00:00.000Z');
+      expect(new Date(Number(write(type, type === millis ? TIMESTAMP_INFINITY * 1000n : TIMESTAMP_INFINITY).readBigInt64LE() / 1000n)).toISOString()).toBe(
+        '9999-12-31T23:59:59.999Z',
+      );
+      expect(
+        new Date(Number(write(type, type === millis ? TIMESTAMP_MINUS_INFINITY * 1000n : TIMESTAMP_MINUS_INFINITY).readBigInt64LE() / 1000n)).toISOString(),
+      ).toBe('0000-01-01T00:00:00.000Z');
     }
   });
 

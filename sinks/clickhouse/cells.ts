@@ -1,13 +1,7 @@
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { type DataType, isMillis } from '../../shared/record/data-type.ts';
 import type { RowReader } from '../../shared/record/row-reader.ts';
-import {
-  DATE_INFINITY,
-  DATE_MINUS_INFINITY,
-  TIMESTAMP_INFINITY,
-  TIMESTAMP_MINUS_INFINITY,
-  type Value,
-} from '../../shared/record/value.ts';
+import { DATE_INFINITY, DATE_MINUS_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, type Value } from '../../shared/record/value.ts';
 import type { IntegerLayout, RowBinaryWriter } from './row-binary.ts';
 import { firstMicros, lastMicros, type TimeRange, timeText } from './time-range.ts';
 import { type ColumnType, elementOf, widthOf } from './types.ts';

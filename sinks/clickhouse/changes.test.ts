@@ -15,9 +15,21 @@ interface Given {
   readonly defaults?: readonly string[];
 }
 
-function found({ name = names.rows, engine = 'ReplacingMergeTree(dbmazz_cdc_version, dbmazz_is_deleted)', columns = {}, sortingKey = ['id'], defaults = [] }: Given = {}) {
+function found({
+  name = names.rows,
+  engine = 'ReplacingMergeTree(dbmazz_cdc_version, dbmazz_is_deleted)',
+  columns = {},
+  sortingKey = ['id'],
+  defaults = [],
+}: Given = {}) {
   const rows = Object.entries({ id: 'Int64', ...columns, ...META }).map(([column, type]): ColumnRow => {
-    return { table: name, name: column, type, default_kind: defaults.includes(column) ? 'DEFAULT' : '', is_in_sorting_key: sortingKey.includes(column) ? 1 : 0 };
+    return {
+      table: name,
+      name: column,
+      type,
+      default_kind: defaults.includes(column) ? 'DEFAULT' : '',
+      is_in_sorting_key: sortingKey.includes(column) ? 1 : 0,
+    };
   });
   return toFoundTable({ name, engine: engine.replace(/\(.*/, ''), engine_full: `${engine} ORDER BY id`, comment: '' }, rows);
 }
@@ -41,7 +53,12 @@ describe('statements that make a table ready', () => {
     ['a column is too narrow', { id: 'int64', n: 'int64' }, { columns: { n: 'Nullable(Int32)' } }, ['MODIFY COLUMN `n` Nullable(Int64)']],
     ['a column that could not be null and is too narrow', { id: 'int64', n: 'int64' }, { columns: { n: 'Int32' } }, ['MODIFY COLUMN `n` Nullable(Int64)']],
     ['a column is wider', { id: 'int32', n: 'int16' }, { columns: { n: 'Nullable(Int64)' } }, []],
-    ['a column may be null now', { id: 'int64', n: 'text' }, { columns: { n: 'LowCardinality(String)' } }, ['MODIFY COLUMN `n` LowCardinality(Nullable(String))']],
+    [
+      'a column may be null now',
+      { id: 'int64', n: 'text' },
+      { columns: { n: 'LowCardinality(String)' } },
+      ['MODIFY COLUMN `n` LowCardinality(Nullable(String))'],
+    ],
     ['a column was dropped', { id: 'int64' }, { columns: { gone: 'Int32' } }, ['MODIFY COLUMN `gone` Nullable(Int32)']],
     ['a column of the user has a default', { id: 'int64' }, { columns: { loaded: 'DateTime' }, defaults: ['loaded'] }, []],
     ['a table of the user has a column more', { id: 'int64' }, { name: 'orders', columns: { extra: 'Int32' } }, []],
@@ -58,14 +75,14 @@ describe('statements that make a table ready', () => {
     expect(built).toEqual(["ALTER TABLE `shop`.`orders_dbmazz_rows` ADD COLUMN IF NOT EXISTS `dbmazz_synced_at` DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')"]);
   });
 
-  test.each<[string, TableSpec['columns'], Given, 'apply' | 'ignore' | 'stop', string]>([
-    ['a new column', { id: 'int64', n: 'text' }, {}, 'stop', 'SCHEMA_INCOMPATIBLE'],
-    ['a new column', { id: 'int64', n: 'text' }, {}, 'ignore', 'none'],
-    ['a wider type', { id: 'int64', n: 'int64' }, { columns: { n: 'Int32' } }, 'ignore', 'SCHEMA_INCOMPATIBLE'],
-    ['a wider type', { id: 'int64', n: 'int64' }, { columns: { n: 'Int32' } }, 'stop', 'SCHEMA_INCOMPATIBLE'],
-    ['another type', { id: 'int64', n: 'boolean' }, { columns: { n: 'Int32' } }, 'apply', 'SCHEMA_INCOMPATIBLE'],
-    ['another type of a key', { id: 'uuid' }, {}, 'apply', 'SCHEMA_INCOMPATIBLE'],
-  ])('%s, %o in %o, SCHEMA_CHANGES=%s: %s', (_label, columns, given, schemaChanges, code) => {
+  test.each<[string, { columns: TableSpec['columns']; given: Given }, 'apply' | 'ignore' | 'stop', string]>([
+    ['a new column', { columns: { id: 'int64', n: 'text' }, given: {} }, 'stop', 'SCHEMA_INCOMPATIBLE'],
+    ['a new column', { columns: { id: 'int64', n: 'text' }, given: {} }, 'ignore', 'none'],
+    ['a wider type', { columns: { id: 'int64', n: 'int64' }, given: { columns: { n: 'Int32' } } }, 'ignore', 'SCHEMA_INCOMPATIBLE'],
+    ['a wider type', { columns: { id: 'int64', n: 'int64' }, given: { columns: { n: 'Int32' } } }, 'stop', 'SCHEMA_INCOMPATIBLE'],
+    ['another type', { columns: { id: 'int64', n: 'boolean' }, given: { columns: { n: 'Int32' } } }, 'apply', 'SCHEMA_INCOMPATIBLE'],
+    ['another type of a key', { columns: { id: 'uuid' }, given: {} }, 'apply', 'SCHEMA_INCOMPATIBLE'],
+  ])('%s, %o, SCHEMA_CHANGES=%s: %s', (_label, { columns, given }, schemaChanges, code) => {
     expect(codeOf(() => planChanges({ schema: schemaOf(columns), names, found: found(given), policy: { ...policy, schemaChanges } }))).toBe(code);
   });
 });

@@ -27,9 +27,13 @@ export function checkNames(schema: TableSchema, names: TargetNames): void {
     });
   }
   if (!names.view.endsWith(ROWS_SUFFIX)) return;
-  throw new CdcError('CONFIG_INVALID', `The target of ${table} would be ${names.view}; names that end with ${ROWS_SUFFIX} are kept for the tables behind the views.`, {
-    remedy: 'Give SINK_TABLE a pattern that makes another name.',
-  });
+  throw new CdcError(
+    'CONFIG_INVALID',
+    `The target of ${table} would be ${names.view}; names that end with ${ROWS_SUFFIX} are kept for the tables behind the views.`,
+    {
+      remedy: 'Give SINK_TABLE a pattern that makes another name.',
+    },
+  );
 }
 
 /** Refuses an existing table that cannot keep the promises of this sink, whatever columns it has. */

@@ -23,7 +23,10 @@ const target = (name: string) => `${harness.database}.${name}`;
 const read = async (sql: string) => harness.query(sql);
 
 async function codeOf(attempt: Promise<unknown>): Promise<string> {
-  const error: unknown = await attempt.then(() => undefined, (reason: unknown) => reason);
+  const error: unknown = await attempt.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   return error instanceof CdcError ? error.code : String(error);
 }
 
@@ -34,7 +37,9 @@ describe('what users query', () => {
     await sink.writeBatch([changes.insert({ id: 1, name: 'a' }), changes.insert({ id: 2, name: 'b' })]);
     await sink.writeBatch([changes.update({ id: 1, name: 'A' }), changes.delete({ id: 2 })]);
     for (const final of ['', 'FINAL']) {
-      expect(await read(`SELECT id, name, dbmazz_op_type AS op, dbmazz_is_deleted AS deleted FROM ${target(name)} ${final}`)).toEqual([{ id: '1', name: 'A', op: 'u', deleted: 0 }]);
+      expect(await read(`SELECT id, name, dbmazz_op_type AS op, dbmazz_is_deleted AS deleted FROM ${target(name)} ${final}`)).toEqual([
+        { id: '1', name: 'A', op: 'u', deleted: 0 },
+      ]);
       expect(await read(`SELECT toString(count()) AS n FROM ${target(name)} ${final}`)).toEqual([{ n: '1' }]);
     }
   });
@@ -42,7 +47,9 @@ describe('what users query', () => {
   test('has the meta columns, and the time of writing in UTC', async () => {
     const changes = new Changes(newTable());
     await sink.writeBatch([changes.insert({ id: 1 })]);
-    const columns = await read(`SELECT name, type FROM system.columns WHERE database = '${harness.database}' AND table = '${changes.table.name}' AND name LIKE 'dbmazz%'`);
+    const columns = await read(
+      `SELECT name, type FROM system.columns WHERE database = '${harness.database}' AND table = '${changes.table.name}' AND name LIKE 'dbmazz%'`,
+    );
     expect(columns).toEqual([
       { name: 'dbmazz_op_type', type: 'LowCardinality(String)' },
       { name: 'dbmazz_is_deleted', type: 'UInt8' },
@@ -93,12 +100,16 @@ describe('a table that was there before', () => {
   test('is used as it is where its engine keeps the promises, and gets the meta columns', async () => {
     const changes = new Changes(newTable());
     const { name } = changes.table;
-    await harness.run(`CREATE TABLE ${target(name)} (id Int64, name LowCardinality(Nullable(String)), extra String DEFAULT 'x', dbmazz_is_deleted UInt8, dbmazz_cdc_version UInt64) ENGINE = ReplacingMergeTree(dbmazz_cdc_version, dbmazz_is_deleted) ORDER BY id COMMENT 'mine'`);
+    await harness.run(
+      `CREATE TABLE ${target(name)} (id Int64, name LowCardinality(Nullable(String)), extra String DEFAULT 'x', dbmazz_is_deleted UInt8, dbmazz_cdc_version UInt64) ENGINE = ReplacingMergeTree(dbmazz_cdc_version, dbmazz_is_deleted) ORDER BY id COMMENT 'mine'`,
+    );
     await sink.writeBatch([changes.insert({ id: 1, name: 'a' }), changes.insert({ id: 2, name: 'b' })]);
     await sink.writeBatch([changes.delete({ id: 2 }), changes.update({ id: 1, name: UNCHANGED })]);
     expect(await read(`SELECT id, name, extra, dbmazz_op_type AS op FROM ${target(name)} FINAL`)).toEqual([{ id: '1', name: 'a', extra: 'x', op: 'u' }]);
     await sink.writeBatch([changes.truncate()]);
-    expect(await read(`SELECT comment FROM system.tables WHERE database = '${harness.database}' AND name = '${name}'`)).toEqual([{ comment: expect.stringMatching(/^mine \[dbmazz: truncated below \d+\]$/) }]);
+    expect(await read(`SELECT comment FROM system.tables WHERE database = '${harness.database}' AND name = '${name}'`)).toEqual([
+      { comment: expect.stringMatching(/^mine \[dbmazz: truncated below \d+\]$/) },
+    ]);
   });
 
   test.each(['MergeTree', 'ReplacingMergeTree'])('of the engine %s is refused, and left alone', async (engine) => {
@@ -146,14 +157,24 @@ describe('a table that was there before', () => {
 describe('values that ClickHouse does not have', () => {
   test('±infinity becomes the end of the range of timestamps', async () => {
     const changes = new Changes(newTable({ columns: { id: 'int64', at: 'timestampTz' } }));
-    await sink.writeBatch([changes.insert({ id: 1, at: TIMESTAMP_INFINITY }), changes.insert({ id: 2, at: TIMESTAMP_MINUS_INFINITY }), changes.insert({ id: 3, at: 253_402_214_400_000_000n })]);
-    expect(await read(`SELECT toString(at) AS at FROM ${target(changes.table.name)} ORDER BY id`)).toEqual([{ at: '9999-12-31 23:59:59.999999' }, { at: '0000-01-01 00:00:00.000000' }, { at: '9999-12-31 00:00:00.000000' }]);
+    await sink.writeBatch([
+      changes.insert({ id: 1, at: TIMESTAMP_INFINITY }),
+      changes.insert({ id: 2, at: TIMESTAMP_MINUS_INFINITY }),
+      changes.insert({ id: 3, at: 253_402_214_400_000_000n }),
+    ]);
+    expect(await read(`SELECT toString(at) AS at FROM ${target(changes.table.name)} ORDER BY id`)).toEqual([
+      { at: '9999-12-31 23:59:59.999999' },
+      { at: '0000-01-01 00:00:00.000000' },
+      { at: '9999-12-31 00:00:00.000000' },
+    ]);
   });
 
   test('a finite one beyond it is refused, and nothing of its batch is written', async () => {
     const changes = new Changes(newTable({ columns: { id: 'int64', at: 'timestampTz' } }));
     await sink.setup([changes.table]);
-    expect(await codeOf(sink.writeBatch([changes.insert({ id: 1, at: 0 }), changes.insert({ id: 2, at: 300_000_000_000_000_000n })]))).toBe('VALUE_OUT_OF_RANGE');
+    expect(await codeOf(sink.writeBatch([changes.insert({ id: 1, at: 0 }), changes.insert({ id: 2, at: 300_000_000_000_000_000n })]))).toBe(
+      'VALUE_OUT_OF_RANGE',
+    );
     expect(await read(`SELECT id FROM ${target(changes.table.name)}`)).toEqual([]);
     await sink.writeBatch([changes.insert({ id: 1, at: 0 })]);
     expect((await read(`SELECT id FROM ${target(changes.table.name)}`)).length).toBe(1);
@@ -191,7 +212,9 @@ describe('connection', () => {
   test('a database that is not there yet is a warning, and is created', async () => {
     const database = `${harness.database}_new`;
     const other = createSink({ SINK_URL: url().href, SINK_DATABASE: database });
-    expect(await other.validateConnection()).toMatchObject([{ severity: 'warning', code: 'TABLE_NOT_FOUND', remedy: `CREATE DATABASE IF NOT EXISTS \`${database}\`;` }]);
+    expect(await other.validateConnection()).toMatchObject([
+      { severity: 'warning', code: 'TABLE_NOT_FOUND', remedy: `CREATE DATABASE IF NOT EXISTS \`${database}\`;` },
+    ]);
     const changes = new Changes(newTable());
     await other.writeBatch([changes.insert({ id: 1 })]);
     expect(await read(`SELECT id FROM ${database}.${changes.table.name}`)).toEqual([{ id: '1' }]);

@@ -30,9 +30,9 @@ describe('the address', () => {
     ['https://ch:443/shop', 'https://ch:443', 'shop', 'default', ''],
     ['http://[::1]/', 'http://[::1]:8123', 'default', 'default', ''],
     ['http://[::1]:8123/', 'http://[::1]:8123', 'default', 'default', ''],
-  ])('%s is taken apart', (url, address, database, user, password) => {
+  ])('%s is taken apart', (url, ...expected) => {
     const config = resolve({ SINK_URL: url });
-    expect([config.url, config.database, config.user, config.password.reveal()]).toEqual([address, database, user, password]);
+    expect([config.url, config.database, config.user, config.password.reveal()]).toEqual(expected);
   });
 
   test('gives way to the single settings', () => {
@@ -40,14 +40,17 @@ describe('the address', () => {
     expect([config.url, config.database, config.user, config.password.reveal()]).toEqual(['http://ch:2', 'd', 'e', 'f']);
   });
 
-  test.each([[{}, 'SINK_URL is missing'], [{ SINK_URL: 'ch' }, 'SINK_URL is not a URL'], [{ SINK_URL: 'tcp://ch:9000' }, 'SINK_URL has the scheme tcp:'], [{ SINK_URL: 'http://ch/a/b' }, 'SINK_URL has a path of several parts'], [{ SINK_URL: 'http://ch/?compress=1' }, 'SINK_URL has the parameter compress']])(
-    '%o is refused',
-    (environment, message) => {
-      const error = refusal(environment as Record<string, string>);
-      expect(error.code).toBe('CONFIG_INVALID');
-      expect(error.message).toContain(message);
-    },
-  );
+  test.each([
+    [{}, 'SINK_URL is missing'],
+    [{ SINK_URL: 'ch' }, 'SINK_URL is not a URL'],
+    [{ SINK_URL: 'tcp://ch:9000' }, 'SINK_URL has the scheme tcp:'],
+    [{ SINK_URL: 'http://ch/a/b' }, 'SINK_URL has a path of several parts'],
+    [{ SINK_URL: 'http://ch/?compress=1' }, 'SINK_URL has the parameter compress'],
+  ])('%o is refused', (environment, message) => {
+    const error = refusal(environment as Record<string, string>);
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toContain(message);
+  });
 });
 
 test('all problems are named at once, and no secret', () => {

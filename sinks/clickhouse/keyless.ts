@@ -29,8 +29,15 @@ export interface KeylessInput {
  */
 export async function prepareKeyless(client: ClickHouseClient, input: KeylessInput): Promise<readonly OutgoingRow[]> {
   const states = await dropApplied(client, input);
-  const oldImages = states.map(({ record }) => record).filter(({ kind }) => kind === 'update' || kind === 'delete').map(({ before }) => before);
-  const inTarget = await matchRows(client, input.plan, oldImages.filter((image) => image !== null));
+  const oldImages = states
+    .map(({ record }) => record)
+    .filter(({ kind }) => kind === 'update' || kind === 'delete')
+    .map(({ before }) => before);
+  const inTarget = await matchRows(
+    client,
+    input.plan,
+    oldImages.filter((image) => image !== null),
+  );
   return new KeylessRows(input, inTarget).apply(states);
 }
 

@@ -21,7 +21,10 @@ export async function fetchRows(
   plan: TablePlan,
   { images, wanted }: { readonly images: readonly Row[]; readonly wanted: readonly number[] },
 ): Promise<ReadonlyMap<string, FetchedRow>> {
-  const keys = plannedColumns(plan, plan.schema.columns.keys().filter((index) => plan.schema.key.includes(index)));
+  const keys = plannedColumns(
+    plan,
+    plan.schema.columns.keys().filter((index) => plan.schema.key.includes(index)),
+  );
   const indexes = wanted.filter((index) => plan.columns[index] !== null);
   const wantedColumns = plannedColumns(plan, indexes);
   if (images.length === 0 || wantedColumns.length === 0) return new Map();
@@ -60,7 +63,10 @@ interface AnswerLayout {
 }
 
 function* readAnswer(bytes: Buffer, { keys, wanted, indexes }: AnswerLayout): Iterable<readonly [string, FetchedRow]> {
-  let position = readHeader(bytes, [...keys, ...wanted].map(({ name, type }) => ({ name, type: type.text })));
+  let position = readHeader(
+    bytes,
+    [...keys, ...wanted].map(({ name, type }) => ({ name, type: type.text })),
+  );
   while (position < bytes.length) {
     const start = position;
     for (const { type } of keys) position = endOfCell(bytes, position, type);

@@ -70,10 +70,7 @@ export function plannedColumns(plan: TablePlan, indexes: Iterable<number> = plan
 /** In the order in which an encoded row has them; the time of writing is the server's to fill in. */
 function written(columns: TablePlan['columns'], isKeyless: boolean, found: FoundTable): readonly NamedType[] {
   const meta = [...(isKeyless ? [ROW_ID_COLUMN] : []), META_COLUMNS.opType, META_COLUMNS.isDeleted, META_COLUMNS.version];
-  return [
-    ...columns.filter((column) => column !== null).map(namedType),
-    ...meta.map((name) => ({ name, type: found.columns.get(name)?.type.text ?? '' })),
-  ];
+  return [...columns.filter((column) => column !== null).map(namedType), ...meta.map((name) => ({ name, type: found.columns.get(name)?.type.text ?? '' }))];
 }
 
 function buildHeader(columns: readonly NamedType[]): Buffer {

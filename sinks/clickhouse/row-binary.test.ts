@@ -56,7 +56,13 @@ describe('big-endian bytes', () => {
   });
 });
 
-test.each([[0, '00'], [127, '7f'], [128, '8001'], [300, 'ac02'], [16_384, '808001']])('length %i is %s', (length, expected) => {
+test.each([
+  [0, '00'],
+  [127, '7f'],
+  [128, '8001'],
+  [300, 'ac02'],
+  [16_384, '808001'],
+])('length %i is %s', (length, expected) => {
   expect(bytesOf((out) => out.length(length))).toBe(expected);
 });
 

@@ -106,8 +106,7 @@ async function readTarget(client: ClickHouseClient, names: TargetNames): Promise
   return { rows: find(names.rows), plain: find(names.view) };
 }
 
-const DESCRIBE_TABLES =
-  'SELECT name, engine, engine_full, comment FROM system.tables WHERE database = {database:String} AND name IN {names:Array(String)}';
+const DESCRIBE_TABLES = 'SELECT name, engine, engine_full, comment FROM system.tables WHERE database = {database:String} AND name IN {names:Array(String)}';
 const DESCRIBE_COLUMNS =
   'SELECT table, name, type, default_kind, is_in_sorting_key FROM system.columns WHERE database = {database:String} AND table IN {names:Array(String)} ORDER BY position';
 
@@ -151,10 +150,16 @@ async function changeTable({ client, config, log }: SetupContext, target: { sche
 }
 
 /** Puts the view right where it is missing, lacks a column, or shows deleted rows differently from what is wanted. */
-async function refreshView({ client, config }: SetupContext, { names, rows, view }: { names: TargetNames; rows: FoundTable; view: FoundTable | undefined }): Promise<void> {
+async function refreshView(
+  { client, config }: SetupContext,
+  { names, rows, view }: { names: TargetNames; rows: FoundTable; view: FoundTable | undefined },
+): Promise<void> {
   const columns = [...rows.columns.keys()].filter((name) => name !== ROW_ID_COLUMN);
   const comment = config.deleteMode === 'hard' ? `Live rows, ${VIEW_MARK}` : `All rows, ${VIEW_MARK}: deleted ones have ${META_COLUMNS.isDeleted} = 1`;
-  const isRight = view?.comment === comment && columns.length === view.columns.size && columns.every((name) => view.columns.get(name)?.type.text === rows.columns.get(name)?.type.text);
+  const isRight =
+    view?.comment === comment &&
+    columns.length === view.columns.size &&
+    columns.every((name) => view.columns.get(name)?.type.text === rows.columns.get(name)?.type.text);
   if (isRight) return;
   if (view !== undefined && !isOurView(view)) throw notOurs(names);
   const filtersDeleted = config.deleteMode === 'hard' && !rows.hidesDeleted;
@@ -173,4 +178,3 @@ export async function ensureDatabase({ client, config }: SetupContext): Promise<
   const found = await client.rows({ sql, action: 'looking for the database', parameters: { database: config.database } });
   if (found.length === 0) await client.run({ sql: buildCreateDatabase(config.database), action: `creating the database ${config.database}` });
 }
-

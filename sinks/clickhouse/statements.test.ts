@@ -21,11 +21,18 @@ const columns = [
   { name: 'na`me', type: 'Nullable(String)' },
 ];
 
-test.each([['a', '`a`'], ['a`b', '`a\\`b`'], ['a\\', '`a\\\\`']])('name %s is quoted as %s', (name, quoted) => {
+test.each([
+  ['a', '`a`'],
+  ['a`b', '`a\\`b`'],
+  ['a\\', '`a\\\\`'],
+])('name %s is quoted as %s', (name, quoted) => {
   expect(quoteName(name)).toBe(quoted);
 });
 
-test.each([["it's", "'it\\'s'"], ['\\', "'\\\\'"]])('text %s is quoted as %s', (text, quoted) => {
+test.each([
+  ["it's", "'it\\'s'"],
+  ['\\', "'\\\\'"],
+])('text %s is quoted as %s', (text, quoted) => {
   expect(quoteText(text)).toBe(quoted);
 });
 
@@ -91,7 +98,12 @@ test('equal rows are found by their text, so that null equals null', () => {
 });
 
 describe('the mark of a truncate', () => {
-  test.each([['', 0], ['orders of the shop', 0], ['[dbmazz: truncated below 12]', 12], ['orders [dbmazz: truncated below 1700000000000001]', 1_700_000_000_000_001]])('in the comment %j is %i', (comment, version) => {
+  test.each([
+    ['', 0],
+    ['orders of the shop', 0],
+    ['[dbmazz: truncated below 12]', 12],
+    ['orders [dbmazz: truncated below 1700000000000001]', 1_700_000_000_000_001],
+  ])('in the comment %j is %i', (comment, version) => {
     expect(parseTruncatedBelow(comment)).toBe(version);
   });
 

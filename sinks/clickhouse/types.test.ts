@@ -112,6 +112,14 @@ test.each([
   expect(asNullable(parseColumnType(text))).toBe(expected);
 });
 
-test.each([['Decimal(9, 2)', 4], ['Decimal(10, 2)', 8], ['Decimal(19, 2)', 16], ['Decimal(39, 2)', 32], ['UUID', 16], ['Bool', 1], ['String', 0]])('%s has %i bytes', (text, bytes) => {
+test.each([
+  ['Decimal(9, 2)', 4],
+  ['Decimal(10, 2)', 8],
+  ['Decimal(19, 2)', 16],
+  ['Decimal(39, 2)', 32],
+  ['UUID', 16],
+  ['Bool', 1],
+  ['String', 0],
+])('%s has %i bytes', (text, bytes) => {
   expect(widthOf(parseColumnType(text))).toBe(bytes);
 });

@@ -77,7 +77,20 @@ const INTEGER_BITS: Readonly<Record<string, number>> = { Int16: 16, Int32: 32, I
 const SOURCE_BITS: Readonly<Partial<Record<DataType['kind'], number>>> = { int16: 16, int32: 32, int64: 64 };
 /** Kinds that an existing String column may hold in text form. */
 const TEXT_KINDS: ReadonlySet<DataType['kind']> = new Set([
-  'int16', 'int32', 'int64', 'uint64', 'decimal', 'numeric', 'string', 'text', 'enum', 'bytes', 'json', 'jsonb', 'uuid', 'time',
+  'int16',
+  'int32',
+  'int64',
+  'uint64',
+  'decimal',
+  'numeric',
+  'string',
+  'text',
+  'enum',
+  'bytes',
+  'json',
+  'jsonb',
+  'uuid',
+  'time',
 ]);
 
 /** Whether every value of the source's type can be written to the target's column without loss. */
@@ -141,5 +154,15 @@ export function widthOf(type: ColumnType): number {
 }
 
 const FIXED_WIDTHS: Readonly<Record<string, number>> = {
-  Bool: 1, UInt8: 1, Int16: 2, Int32: 4, Int64: 8, UInt64: 8, Float32: 4, Float64: 8, UUID: 16, Date32: 4, DateTime64: 8,
+  Bool: 1,
+  UInt8: 1,
+  Int16: 2,
+  Int32: 4,
+  Int64: 8,
+  UInt64: 8,
+  Float32: 4,
+  Float64: 8,
+  UUID: 16,
+  Date32: 4,
+  DateTime64: 8,
 };

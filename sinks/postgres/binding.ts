@@ -58,7 +58,10 @@ export function bind(table: TableSchema, target: BindingTarget): Binding {
   const key = table.key.map((index) => {
     const column = columns.find((found) => found.index === index);
     if (column !== undefined) return column;
-    throw new CdcError('SCHEMA_INCOMPATIBLE', `Key column ${table.column(index).name} of ${table.qualifiedName} cannot be written to ${target.schema}.${target.name}: it is missing there, or generated.`);
+    throw new CdcError(
+      'SCHEMA_INCOMPATIBLE',
+      `Key column ${table.column(index).name} of ${table.qualifiedName} cannot be written to ${target.schema}.${target.name}: it is missing there, or generated.`,
+    );
   });
   const fingerprint = JSON.stringify([target.schema, target.name, table.fingerprint, columns]);
   const isDirect = columns.every(({ stagingSql, baseSql }) => stagingSql === baseSql || (stagingSql === 'text' && LIKE_TEXT.includes(baseSql)));

@@ -39,7 +39,12 @@ function checkVersion({ version }: Facts): Finding | undefined {
 
 function checkStandby({ is_standby }: Facts, { host }: PostgresSinkConfig): Finding | undefined {
   if (is_standby !== true) return undefined;
-  return { severity: 'error', code: 'TARGET_REFUSED', message: `The server at ${host} is a standby: it only reads.`, remedy: 'Name the primary server in SINK_URL.' };
+  return {
+    severity: 'error',
+    code: 'TARGET_REFUSED',
+    message: `The server at ${host} is a standby: it only reads.`,
+    remedy: 'Name the primary server in SINK_URL.',
+  };
 }
 
 function checkEncoding({ encoding }: Facts, { database }: PostgresSinkConfig): Finding | undefined {

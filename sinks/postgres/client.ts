@@ -213,7 +213,10 @@ function toDriverError(error: unknown, doing: Doing, config: PostgresSinkConfig)
   const sqlState = codeOf(error);
   if (sqlState === undefined && error.constructor !== Error) return error;
   const code = sqlState === undefined || sqlState.startsWith('ERR_STREAM') ? 'CONNECTION_LOST' : (errorCodeOf(sqlState) ?? 'TARGET_REFUSED');
-  const message = code === 'CONNECTION_LOST' ? `PostgreSQL at ${config.host} went away, or is not there, when asked to ${doing.what}.` : `PostgreSQL at ${config.host} refused to ${doing.what}.`;
+  const message =
+    code === 'CONNECTION_LOST'
+      ? `PostgreSQL at ${config.host} went away, or is not there, when asked to ${doing.what}.`
+      : `PostgreSQL at ${config.host} refused to ${doing.what}.`;
   const remedy = code === 'SETUP_GRANT_MISSING' ? doing.grant : undefined;
   return new CdcError(code, message, { context: { table: doing.table, sqlState, ...detailsOf(error) }, remedy, cause: error });
 }

@@ -10,13 +10,21 @@ import { Changes, tableOf, type Values } from '../../test/contract/records.ts';
 type Step = { readonly kind: 'write' | 'toast' | 'delete' | 'truncate'; readonly id: number; readonly name: string };
 
 const stepArb: fc.Arbitrary<Step> = fc.record({
-  kind: fc.oneof({ weight: 8, arbitrary: fc.constant('write') }, { weight: 3, arbitrary: fc.constant('toast') }, { weight: 4, arbitrary: fc.constant('delete') }, { weight: 1, arbitrary: fc.constant('truncate') }) as fc.Arbitrary<Step['kind']>,
+  kind: fc.oneof(
+    { weight: 8, arbitrary: fc.constant('write') },
+    { weight: 3, arbitrary: fc.constant('toast') },
+    { weight: 4, arbitrary: fc.constant('delete') },
+    { weight: 1, arbitrary: fc.constant('truncate') },
+  ) as fc.Arbitrary<Step['kind']>,
   id: fc.integer({ min: 1, max: 4 }),
   name: fc.constantFrom('a', 'b', 'c'),
 });
 
 /** Where batches are cut, how far back each delivery reaches, and which of two processes gets it. */
-const deliveryArb = fc.array(fc.record({ size: fc.integer({ min: 1, max: 6 }), back: fc.integer({ min: 0, max: 8 }), process: fc.integer({ min: 0, max: 1 }) }), { minLength: 60, maxLength: 60 });
+const deliveryArb = fc.array(
+  fc.record({ size: fc.integer({ min: 1, max: 6 }), back: fc.integer({ min: 0, max: 8 }), process: fc.integer({ min: 0, max: 1 }) }),
+  { minLength: 60, maxLength: 60 },
+);
 const historyArb = fc.array(stepArb, { minLength: 1, maxLength: 24 });
 
 describe('any history, delivered with any repeats, by two processes in turn, leaves the rows of the source', () => {
@@ -36,7 +44,7 @@ describe('any history, delivered with any repeats, by two processes in turn, lea
         await deliver(sinks, records, deliveries);
         expect(await live(changes, mode)).toEqual(rows);
       });
-      await fc.assert(property, { numRuns: Number(process.env["RUNS"] ?? 40), endOnFailure: true });
+      await fc.assert(property, { numRuns: 40, endOnFailure: true });
     });
   });
 
@@ -48,7 +56,7 @@ describe('any history, delivered with any repeats, by two processes in turn, lea
         await deliver(sinks, records, deliveries);
         expect(await live(changes, mode)).toEqual(rows);
       });
-      await fc.assert(property, { numRuns: Number(process.env["RUNS"] ?? 40), endOnFailure: true });
+      await fc.assert(property, { numRuns: 40, endOnFailure: true });
     });
   });
 
@@ -61,12 +69,19 @@ describe('any history, delivered with any repeats, by two processes in turn, lea
   async function live(changes: Changes, mode: 'hard' | 'soft'): Promise<readonly string[]> {
     const rows = await harness.liveRows(changes.table, changes.table.name);
     if (mode === 'hard') expect(rows.filter(({ isDeleted }) => isDeleted)).toEqual([]);
-    return rows.filter(({ isDeleted }) => !isDeleted).map(({ values }) => JSON.stringify(Object.values(values))).sort();
+    return rows
+      .filter(({ isDeleted }) => !isDeleted)
+      .map(({ values }) => JSON.stringify(Object.values(values)))
+      .sort();
   }
 });
 
 /** Deliveries go forward by their size, each after reaching back: as after a death before the offsets were committed. */
-async function deliver(sinks: readonly Sink[], records: readonly CdcRecord[], deliveries: readonly { size: number; back: number; process: number }[]): Promise<void> {
+async function deliver(
+  sinks: readonly Sink[],
+  records: readonly CdcRecord[],
+  deliveries: readonly { size: number; back: number; process: number }[],
+): Promise<void> {
   let done = 0;
   for (const { size, back, process } of deliveries) {
     if (done === records.length) break;

@@ -3,12 +3,7 @@ import { RowReader } from '../../shared/record/row-reader.ts';
 import type { Row } from '../../shared/record/row.ts';
 import type { DataType } from '../../shared/record/data-type.ts';
 import type { ColumnLayout, TableSchema } from '../../shared/record/table-schema.ts';
-import {
-  DATE_INFINITY,
-  DATE_MINUS_INFINITY,
-  TIMESTAMP_INFINITY,
-  TIMESTAMP_MINUS_INFINITY,
-} from '../../shared/record/value.ts';
+import { DATE_INFINITY, DATE_MINUS_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY } from '../../shared/record/value.ts';
 import type { Binding } from './binding.ts';
 import { CopyWriter } from './copy-writer.ts';
 import { elementOf, stagingTypeOf } from './types.ts';

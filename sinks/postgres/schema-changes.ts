@@ -34,11 +34,13 @@ export type SchemaChanges = 'apply' | 'ignore' | 'stop';
 /** Throws `SCHEMA_INCOMPATIBLE` for a source table that no target can take: our own names, or names that do not fit. */
 export function checkTable(target: TargetName, table: TableSchema): void {
   checkName(target.name, 'a table');
-  if (OWN_TABLES.includes(target.name)) throw incompatible(target, table, 'the name is that of a table of ours', 'Set a SINK_TABLE pattern that gives another name.');
+  if (OWN_TABLES.includes(target.name))
+    throw incompatible(target, table, 'the name is that of a table of ours', 'Set a SINK_TABLE pattern that gives another name.');
   const ours = new Set<string>(Object.values(META_COLUMNS));
   for (const { name } of table.columns) {
     checkName(name, 'a column');
-    if (ours.has(name)) throw incompatible(target, table, `the source has a column ${name} of its own, which is our name`, 'Leave it out with EXCLUDE_COLUMNS at the source.');
+    if (ours.has(name))
+      throw incompatible(target, table, `the source has a column ${name} of its own, which is our name`, 'Leave it out with EXCLUDE_COLUMNS at the source.');
   }
 }
 
@@ -79,7 +81,12 @@ function planColumn(plan: Plan, column: ColumnDef, isKey: boolean): readonly str
   if (fit.verdict === 'widen' && plan.mode === 'apply') return [buildAlterType(plan.target, column.name, fit.to)];
   if (fit.verdict === 'widen' && plan.mode === 'ignore' && !fit.isSilent) return [];
   const reason = `column ${column.name} is ${existing.type}, and the source's is ${targetSqlOf(column)}`;
-  throw incompatible(plan.target, plan.table, reason, 'Change the type of the column in the target, or set SCHEMA_CHANGES=apply where it can simply be widened.');
+  throw incompatible(
+    plan.target,
+    plan.table,
+    reason,
+    'Change the type of the column in the target, or set SCHEMA_CHANGES=apply where it can simply be widened.',
+  );
 }
 
 function planMissing({ target, table, mode }: Plan, column: ColumnDef, isKey: boolean): readonly string[] {

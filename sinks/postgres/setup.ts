@@ -89,7 +89,9 @@ async function readTable(session: Session, doing: Doing, target: TargetName): Pr
   const [relation] = await session.rows(doing, buildReadRelation(target));
   if (relation === undefined) return undefined;
   if (relation['relkind'] !== 'r' && relation['relkind'] !== 'p') {
-    throw new CdcError('SCHEMA_INCOMPATIBLE', `${qualified(target.schema, target.name)} is there, but is no table.`, { remedy: 'Rename it, or choose another SINK_TABLE.' });
+    throw new CdcError('SCHEMA_INCOMPATIBLE', `${qualified(target.schema, target.name)} is there, but is no table.`, {
+      remedy: 'Rename it, or choose another SINK_TABLE.',
+    });
   }
   return {
     ...target,
@@ -121,7 +123,10 @@ function toIndexes(rows: Rows): readonly UniqueIndex[] {
 function warnOfTriggers({ session, config, log }: SetupContext, { schema, name, hasTriggers }: TargetTable): void {
   if (!hasTriggers || !session.firesTriggers) return;
   log.warn(
-    { table: `${schema}.${name}`, remedy: `GRANT SET ON PARAMETER session_replication_role TO ${quoteName(config.user)}; (PostgreSQL 15 or newer), or drop them.` },
+    {
+      table: `${schema}.${name}`,
+      remedy: `GRANT SET ON PARAMETER session_replication_role TO ${quoteName(config.user)}; (PostgreSQL 15 or newer), or drop them.`,
+    },
     'the table has triggers or foreign keys, which we may not switch off: writing tables in parallel may meet them',
   );
 }

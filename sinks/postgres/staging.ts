@@ -87,7 +87,10 @@ function stageKeyless(states: readonly RowState[]): readonly StagedRow[] {
 function whole(after: Row, before: Row | null, writer: RowWriter): Row {
   if (after.unchanged === null || before === null) return after;
   const known = before.values();
-  return writer.row(after.table, after.values().map((value, index) => (value === UNCHANGED ? (known[index] ?? null) : value)));
+  return writer.row(
+    after.table,
+    after.values().map((value, index) => (value === UNCHANGED ? (known[index] ?? null) : value)),
+  );
 }
 
 function imageOf(record: RowRecord): Row {

@@ -24,9 +24,7 @@ export interface TargetColumn {
  * | widen | not every value fits; the column can be given the type `to`. `isSilent`: without that, values would change |
  * | no | neither |
  */
-export type Fit =
-  | { readonly verdict: 'fits' | 'checked' | 'no' }
-  | { readonly verdict: 'widen'; readonly to: string; readonly isSilent: boolean };
+export type Fit = { readonly verdict: 'fits' | 'checked' | 'no' } | { readonly verdict: 'widen'; readonly to: string; readonly isSilent: boolean };
 
 const FITS: Fit = { verdict: 'fits' };
 const CHECKED: Fit = { verdict: 'checked' };

@@ -3,7 +3,7 @@ import type { DataType } from '../../shared/record/data-type.ts';
 import type { Row } from '../../shared/record/row.ts';
 import type { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
-import { arrayTextToJson, fitsTimestamp, parseArrayText, temporalText, valueFromText } from './text-values.ts';
+import { arrayTextToJson, fitsTimestamp, parseArrayText, parseFloating, temporalText, valueFromText } from './text-values.ts';
 import { CELL, type CellCode, cellCodeOf, type NativeType } from './types.ts';
 
 const NULL = 0x6e;
@@ -119,9 +119,9 @@ export class Relation {
       case CELL.timestamp:
         return writer.long(checkedTimestamp(bytes, start, end));
       case CELL.double:
-        return writer.double(Number(bytes.latin1Slice(start, end)));
+        return writer.double(parseFloating(bytes, start, end));
       case CELL.float:
-        return writer.float(Number(bytes.latin1Slice(start, end)));
+        return writer.float(parseFloating(bytes, start, end));
       case CELL.date:
         return writer.int(temporalText.date(bytes, start, end));
       case CELL.time:

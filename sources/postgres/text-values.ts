@@ -32,6 +32,8 @@ class TemporalText {
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #end = 0;
+  #lastDate = 19_700_101;
+  #lastDays = 0;
 
   date(bytes: Uint8Array, start: number, end: number): number {
     this.#open(bytes, start, end);
@@ -50,9 +52,7 @@ class TemporalText {
   timestamp(bytes: Uint8Array, start: number, end: number): number | bigint {
     this.#open(bytes, start, end);
     if (this.#isInfinity()) return bytes[start] === MINUS ? TIMESTAMP_MINUS_INFINITY : TIMESTAMP_INFINITY;
-    const days = this.#days();
-    this.#skip(SPACE);
-    const seconds = days * DAY_SECONDS + this.#clockSeconds();
+    const seconds = this.#plainSeconds() ?? this.#slowSeconds();
     const micros = this.#micros();
     return toMicros(seconds - this.#offsetSeconds(), micros);
   }
@@ -70,6 +70,29 @@ class TemporalText {
   /** The era stands at the end of the text: `0044-03-15 12:00:00 BC`. */
   #isBeforeChrist(): boolean {
     return this.#bytes[this.#end - 2] === UPPER_B && this.#bytes[this.#end - 3] === SPACE;
+  }
+
+  /**
+   * The common form, `YYYY-MM-DD HH:MM:SS`, read at fixed places; undefined for any other. Neighbouring rows often
+   * have the same date, so the last one is kept.
+   */
+  #plainSeconds(): number | undefined {
+    const bytes = this.#bytes;
+    const at = this.#at;
+    if (bytes[at + 4] !== MINUS || bytes[at + 7] !== MINUS || bytes[at + 10] !== SPACE || bytes[at + 13] !== COLON || this.#isBeforeChrist()) return undefined;
+    const date = twoDigits(bytes, at) * 1_000_000 + twoDigits(bytes, at + 2) * 10_000 + twoDigits(bytes, at + 5) * 100 + twoDigits(bytes, at + 8);
+    if (date !== this.#lastDate) {
+      this.#lastDate = date;
+      this.#lastDays = daysFromCivil(Math.floor(date / 10_000), Math.floor(date / 100) % 100, date % 100);
+    }
+    this.#at = at + 19;
+    return this.#lastDays * DAY_SECONDS + twoDigits(bytes, at + 11) * 3600 + twoDigits(bytes, at + 14) * 60 + twoDigits(bytes, at + 17);
+  }
+
+  #slowSeconds(): number {
+    const days = this.#days();
+    this.#skip(SPACE);
+    return days * DAY_SECONDS + this.#clockSeconds();
   }
 
   #days(): number {
@@ -134,12 +157,40 @@ class TemporalText {
   }
 }
 
+function twoDigits(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) - DIGIT_0) * 10 + (bytes[at + 1] as number) - DIGIT_0;
+}
+
 function toMicros(seconds: number, micros: number): number | bigint {
   if (seconds < SAFE_SECONDS && seconds > -SAFE_SECONDS) return seconds * 1_000_000 + micros;
   return BigInt(seconds) * 1_000_000n + BigInt(micros);
 }
 
 export const temporalText = new TemporalText();
+
+const POWERS = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/**
+ * A floating-point number from its text. Up to 15 digits without an exponent are exact as integers, and so is the power
+ * of ten, so one division gives the nearest number; everything else goes to the engine.
+ */
+export function parseFloating(bytes: Buffer, start: number, end: number): number {
+  let value = 0;
+  let digits = 0;
+  let places = -1;
+  for (let at = bytes[start] === MINUS ? start + 1 : start; at < end; at++) {
+    const digit = (bytes[at] as number) - DIGIT_0;
+    if (digit >= 0 && digit <= 9) {
+      value = value * 10 + digit;
+      digits++;
+      if (places >= 0) places++;
+    } else if (bytes[at] === DOT && places < 0) places = 0;
+    else return Number(bytes.latin1Slice(start, end));
+  }
+  if (digits > 15 || value === 0) return Number(bytes.latin1Slice(start, end));
+  const size = places > 0 ? value / (POWERS[places] as number) : value;
+  return bytes[start] === MINUS ? -size : size;
+}
 
 /** Whether a finite timestamp fits between the two values that stand for the infinities. */
 export function fitsTimestamp(micros: number | bigint): boolean {

@@ -25,7 +25,10 @@ export async function openHarness(): Promise<ClickHouseHarness> {
   if (url === undefined) throw new Error('CLICKHOUSE_URL is not set: the integration tests need a server.');
   const database = `test_${randomBytes(4).toString('hex')}`;
   const client = createClient({ url, log: { level: ClickHouseLogLevel.OFF } });
-  const query = async (sql: string) => (await client.query({ query: sql, format: 'JSONEachRow', clickhouse_settings: { output_format_json_quote_64bit_integers: 1 } })).json<Record<string, unknown>>();
+  const query = async (sql: string) =>
+    (await client.query({ query: sql, format: 'JSONEachRow', clickhouse_settings: { output_format_json_quote_64bit_integers: 1 } })).json<
+      Record<string, unknown>
+    >();
   const run = async (sql: string) => void (await client.command({ query: sql }));
   return {
     database,
@@ -48,9 +51,12 @@ export function createSink(environment: Readonly<Record<string, string>>): Sink 
 
 async function liveRows(query: ClickHouseHarness['query'], table: TableSchema, target: string): Promise<readonly LiveRow[]> {
   const columns = table.columns.map(({ name, dataType }) => `${show(dataType, quoteName(name))} AS ${quoteName(name)}`);
-  const rows = await query(`SELECT ${[...columns, ...Object.values(META_COLUMNS).map((name) => `toString(${name}) AS ${name}`)].join(', ')} FROM ${target} FINAL`);
+  const rows = await query(
+    `SELECT ${[...columns, ...Object.values(META_COLUMNS).map((name) => `toString(${name}) AS ${name}`)].join(', ')} FROM ${target} FINAL`,
+  );
   const plain = await query(`SELECT toString(count()) AS count FROM ${target}`);
-  if (plain[0]?.['count'] !== String(rows.length)) throw new Error(`${target} has ${String(plain[0]?.['count'])} rows without FINAL and ${rows.length} with it`);
+  if (plain[0]?.['count'] !== String(rows.length))
+    throw new Error(`${target} has ${String(plain[0]?.['count'])} rows without FINAL and ${rows.length} with it`);
   return rows.map((row) => ({
     values: Object.fromEntries(table.columns.map(({ name, dataType }) => [name, spell(dataType, (row[name] ?? null) as string | null)])),
     opType: String(row[META_COLUMNS.opType]),

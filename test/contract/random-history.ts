@@ -35,13 +35,13 @@ export function randomHistory(changes: Changes, length: number, random: (limit: 
       records.push(changes.truncate());
       rows = [];
     } else if (old === undefined || dice < 40) {
-      const row = { id: newId(rows, isKeyless, random), name: `n${random(3)}`, body: body(random) };
-      if (rows.some(({ id }) => id === row.id) && !isKeyless) continue;
+      const row: Values = { id: newId(rows, isKeyless, random), name: `n${random(3)}`, body: body(random) };
+      if (!isKeyless && rows.some(({ id }) => id === row['id'])) continue;
       records.push(changes.insert(row));
       rows.push(row);
     } else if (dice < 75) {
-      const row = { ...old, name: `n${random(3)}`, body: random(2) === 0 ? old['body'] ?? null : body(random) };
-      const isSent = row.body !== old['body'] || random(2) === 0;
+      const row: Values = { ...old, name: `n${random(3)}`, body: random(2) === 0 ? (old['body'] ?? null) : body(random) };
+      const isSent = row['body'] !== old['body'] || random(2) === 0;
       records.push(changes.update(isSent ? row : { ...row, body: UNCHANGED }, isKeyless ? old : null));
       rows[at] = row;
     } else {

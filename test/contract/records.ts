@@ -97,7 +97,10 @@ export class Changes {
 
   #image(values: Values | null) {
     if (values === null) return null;
-    return this.#writer.row(this.#table, this.#table.columns.map(({ name }) => values[name] ?? null));
+    return this.#writer.row(
+      this.#table,
+      this.#table.columns.map(({ name }) => values[name] ?? null),
+    );
   }
 
   #next() {

@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import type { LogOverview } from '../../topics/kafka/log-overview.ts';
+import { isControlTopic } from '../../topics/names.ts';
+import { CommandFailure } from '../terminal.ts';
+
+const POLL_MS = 200;
+
+export interface CatchUp {
+  readonly sourceUrl: string;
+  readonly slot: string;
+  readonly sourceName: string;
+  /** Consumer groups of the sinks. */
+  readonly groups: readonly string[];
+  readonly overview: LogOverview;
+  readonly withinMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Waits until everything that is committed in the source database now is in the targets: first until the source has
+ * confirmed the present end of the database's log, which it does only after the broker has it, then until the sinks'
+ * groups have committed the ends of all table topics, which they do only after their targets have it.
+ */
+export async function untilCaughtUp(options: CatchUp): Promise<void> {
+  const client = new pg.Client({ connectionString: options.sourceUrl, application_name: 'dbmazz demo' });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+    const end = rows[0]?.lsn ?? '0/0';
+    await poll('the source to publish everything', options, async () => hasConfirmed(client, options.slot, end));
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+  await poll('the sinks to write everything', options, async () => haveRead(options));
+}
+
+async function hasConfirmed(client: pg.Client, slot: string, lsn: string): Promise<boolean> {
+  const { rows } = await client.query<{ done: boolean }>('SELECT confirmed_flush_lsn >= $2::pg_lsn AS done FROM pg_replication_slots WHERE slot_name = $1', [slot, lsn]);
+  return rows[0]?.done === true;
+}
+
+async function haveRead({ overview, sourceName, groups }: CatchUp): Promise<boolean> {
+  const topics = (await overview.topics()).filter((topic) => topic.startsWith(`${sourceName}.`) && !isControlTopic(topic));
+  const lags = await Promise.all(groups.map(async (group) => overview.lagOf(group, topics)));
+  return lags.flat().every(({ lag }) => lag === 0);
+}
+
+async function poll(what: string, { withinMs, signal }: CatchUp, isDone: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await isDone())) {
+    if (performance.now() > deadline) throw new CommandFailure(`Waited ${withinMs / 1000} s in vain for ${what}.`);
+    await delay(POLL_MS, undefined, { signal });
+  }
+}

@@ -1,0 +1,88 @@
+import { formatCount } from '../terminal.ts';
+import type { ConnectorProcess } from './connector-process.ts';
+import type { DemoWorld } from './demo-world.ts';
+import type { PartView, Scene } from './picture.ts';
+import { quantile, Rate } from './rate.ts';
+
+const ROWS_EVERY_MS = 2000;
+
+interface Watched {
+  readonly process: ConnectorProcess;
+  readonly rate: Rate;
+  /** Seconds from commit to here, each time that something new had arrived while the shop was open. */
+  readonly lags: number[];
+}
+
+/** Looks at the parts again and again, and remembers what the screen and the summary need. */
+export class Observer {
+  readonly #world: DemoWorld;
+  readonly #startedAt = performance.now();
+  readonly #shop = new Rate();
+  readonly #watched: readonly Watched[];
+  #rowsAt = 0;
+
+  constructor(world: DemoWorld) {
+    this.#world = world;
+    this.#watched = world.connectors.map((process) => ({ process, rate: new Rate(), lags: [] }));
+  }
+
+  async look(): Promise<void> {
+    const records = this.#watched.map(({ process }) => process.status?.records ?? 0);
+    await Promise.all(this.#watched.map(async ({ process }) => process.refresh()));
+    const now = performance.now();
+    this.#shop.add(this.#world.workload.totals.changes, now);
+    for (const [place, { process, rate, lags }] of this.#watched.entries()) {
+      const { status } = process;
+      rate.add(status?.records ?? 0, now);
+      if (status?.lagSeconds !== undefined && status.records > (records[place] ?? 0) && this.#world.workload.isRunning) lags.push(status.lagSeconds);
+    }
+    if (now - this.#rowsAt < ROWS_EVERY_MS) return;
+    this.#rowsAt = now;
+    void this.lookAtRows();
+  }
+
+  async lookAtRows(): Promise<void> {
+    await this.#world.counts.refresh();
+  }
+
+  scene(phase: string, hint: string): Scene {
+    const { workload } = this.#world;
+    const shop: PartView = {
+      title: 'order shop',
+      state: workload.isRunning ? 'open' : 'closed',
+      unit: 'changes',
+      total: workload.totals.changes,
+      perSecond: this.#shop.perSecond,
+      sparkline: this.#shop.sparkline(),
+      lagSeconds: undefined,
+    };
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    return { phase, seconds, hint, parts: [shop, ...this.#watched.map(viewOf)], tables: this.#world.counts.tables };
+  }
+
+  summary(): string {
+    const { changes, transactions, rolledBack } = this.#world.workload.totals;
+    const lines = [`The shop made ${formatCount(changes)} changes in ${formatCount(transactions)} transactions, and rolled ${formatCount(rolledBack)} back.`];
+    for (const { process, rate, lags } of this.#watched) {
+      const { status, title } = process;
+      if (status === undefined) continue;
+      const did = status.kind === 'source' ? 'published' : 'wrote';
+      const [half, most] = [quantile(lags, 0.5), quantile(lags, 0.95)];
+      const latency = half === undefined || most === undefined ? '' : `; from commit to there ${half.toFixed(2)} s in the middle, ${most.toFixed(2)} s at the 95th percentile`;
+      lines.push(`The ${title} ${did} ${formatCount(status.records)} records, up to ${formatCount(rate.highest)} a second${latency}.`);
+    }
+    return lines.join('\n');
+  }
+}
+
+function viewOf({ process: { title, status }, rate }: Watched): PartView {
+  return {
+    title,
+    state: status?.lastError ?? status?.state ?? 'starting',
+    unit: 'records',
+    total: status?.records ?? 0,
+    perSecond: rate.perSecond,
+    sparkline: rate.sparkline(),
+    lagSeconds: status?.lagSeconds,
+  };
+}
