@@ -1,6 +1,5 @@
-import type { KafkaConfig, Producer } from 'kafkajs';
 import type { CdcError } from '../shared/errors/cdc-error.ts';
-import { createKafka, toKafkaError } from './kafka/connection.ts';
+import { createKafka, type KafkaConfig, type Producer, toKafkaError } from './kafka/connection.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
 
 /** A record that a target refused, as it came. */

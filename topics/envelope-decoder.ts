@@ -24,7 +24,7 @@ export class EnvelopeDecoder {
     this.#columnByField = new Map(fieldNames(table).map((name, index) => [name, index]));
   }
 
-  /** `start` is where the Avro bytes begin. Throws `PARSE_FAILED`. */
+  /** `start` is where the Avro bytes begin. Throws `PARSE_FAILED`. Positions are read when they are asked for. */
   decode(bytes: Buffer, start: number): RowRecord | TruncateRecord {
     try {
       return this.#decode(bytes, start);
@@ -42,52 +42,48 @@ export class EnvelopeDecoder {
   #decode(bytes: Buffer, start: number): RowRecord | TruncateRecord {
     const reader = this.#reader;
     reader.reset(bytes, start);
-    const before = this.#rowRange();
-    const after = this.#rowRange();
-    const { committedAtMicros, position } = this.#source();
-    const op = reader.string();
-    reader.long();
+    const beforeStart = this.#rowStart();
+    const beforeEnd = reader.position;
+    const afterStart = this.#rowStart();
+    const afterEnd = reader.position;
+    for (let text = 0; text < 3; text++) reader.skipSized();
+    reader.skipVarint();
+    const committedAtMicros = Number(reader.long());
+    for (let text = 0; text < 4; text++) reader.skipSized();
+    if (reader.isPresent()) reader.skipSized();
+    const positionAt = reader.position;
+    reader.skipSized();
+    const op = this.#op();
+    reader.skipVarint();
     this.#skipTransaction();
     const version = Number(reader.long());
     const unchanged = this.#unchanged();
-    if (op === 't') return { kind: 'truncate', table: this.table, position, committedAtMicros, version };
+    if (op === 't') return { kind: 'truncate', table: this.table, position: positionIn(bytes, positionAt), committedAtMicros, version };
     const kind = KINDS[op];
     if (kind === undefined) throw new RangeError(`no op ${op}`);
-    return {
-      kind,
-      table: this.table,
-      before: before === null ? null : new Row(this.table, bytes, before.start, before.end, null),
-      after: after === null ? null : new Row(this.table, bytes, after.start, after.end, unchanged),
-      position,
-      committedAtMicros,
-      version,
-    };
+    const before = beforeStart < 0 ? null : new Row(this.table, bytes, beforeStart, beforeEnd, null);
+    const after = afterStart < 0 ? null : new Row(this.table, bytes, afterStart, afterEnd, unchanged);
+    return new DecodedRow(kind, before, after, { bytes, positionAt, committedAtMicros, version });
   }
 
-  #rowRange(): { readonly start: number; readonly end: number } | null {
-    if (!this.#reader.isPresent()) return null;
+  /** Where the row begins that stands here, or -1; moves behind it. */
+  #rowStart(): number {
+    if (!this.#reader.isPresent()) return -1;
     const start = this.#reader.position;
     this.#reader.skipRow(this.table);
-    return { start, end: this.#reader.position };
+    return start;
   }
 
-  #source(): { readonly committedAtMicros: number; readonly position: SourcePosition } {
-    const reader = this.#reader;
-    for (let text = 0; text < 3; text++) reader.bytes();
-    reader.long();
-    const committedAtMicros = Number(reader.long());
-    for (let text = 0; text < 4; text++) reader.bytes();
-    if (reader.isPresent()) reader.bytes();
-    const position = parsePosition(reader.string());
-    if (position === undefined) throw new RangeError('no position');
-    return { committedAtMicros, position };
+  #op(): string {
+    const length = this.#reader.int();
+    return length === 1 ? String.fromCharCode(this.#reader.byte()) : '';
   }
 
   #skipTransaction(): void {
     if (!this.#reader.isPresent()) return;
-    this.#reader.bytes();
-    this.#reader.long();
-    this.#reader.long();
+    this.#reader.skipSized();
+    this.#reader.skipVarint();
+    this.#reader.skipVarint();
   }
 
   #unchanged(): readonly number[] | null {
@@ -102,4 +98,46 @@ export class EnvelopeDecoder {
     }
     return columns;
   }
+}
+
+interface DecodedMeta {
+  readonly bytes: Buffer;
+  readonly positionAt: number;
+  readonly committedAtMicros: number;
+  readonly version: number;
+}
+
+/** A row record that reads its position only when it is asked for it: sinks want the last one of a batch. */
+class DecodedRow implements RowRecord {
+  readonly kind: RowKind;
+  readonly before: Row | null;
+  readonly after: Row | null;
+  readonly committedAtMicros: number;
+  readonly version: number;
+  readonly #bytes: Buffer;
+  readonly #positionAt: number;
+
+  constructor(kind: RowKind, before: Row | null, after: Row | null, { bytes, positionAt, committedAtMicros, version }: DecodedMeta) {
+    this.kind = kind;
+    this.before = before;
+    this.after = after;
+    this.committedAtMicros = committedAtMicros;
+    this.version = version;
+    this.#bytes = bytes;
+    this.#positionAt = positionAt;
+  }
+
+  get table(): TableSchema {
+    return (this.after ?? (this.before as Row)).table;
+  }
+
+  get position(): SourcePosition {
+    return positionIn(this.#bytes, this.#positionAt);
+  }
+}
+
+function positionIn(bytes: Buffer, at: number): SourcePosition {
+  const position = parsePosition(new RowReader(bytes, at).string());
+  if (position === undefined) throw new CdcError('PARSE_FAILED', 'A record has no position that can be read.');
+  return position;
 }

@@ -10,7 +10,7 @@ import { Registry } from './avro/registry.ts';
 import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
 import { LogReader } from './kafka/log-reader.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
-import { TransactionalProducer } from './kafka/transactional-producer.ts';
+import { type ProducerOptions, TransactionalProducer } from './kafka/transactional-producer.ts';
 import { readPositions, type StoredPosition } from './positions.ts';
 import { PublishedTails } from './published-tails.ts';
 import { TopicCatalog } from './topic-catalog.ts';
@@ -32,12 +32,17 @@ export interface PublisherOptions {
   readonly log: Logger;
   /** Called after each commit with what is now durable. */
   readonly onCommitted: (commit: Commit) => void;
+  /** Another end for the records than the broker: for benchmarks. */
+  readonly createProducer?: ((options: ProducerOptions) => TransactionalProducer) | undefined;
 }
 
 export interface Commit {
   readonly position: SourcePosition | null;
   readonly snapshot: SnapshotProgress | null;
+  /** Records of all kinds that the source gave. */
   readonly records: number;
+  /** Row changes, snapshot reads and changes of schema among them. */
+  readonly changes: number;
   readonly bytes: number;
   /** Commit time in the database of the last transaction in it; 0 where none was. */
   readonly committedAtMicros: number;
@@ -78,7 +83,8 @@ export class Publisher {
     this.#config = kafkaConfig(settings, `dbmazz-${name}`, log);
     this.#registry = new Registry(settings);
     this.#admin = new TopicAdmin(this.#config);
-    this.#producer = new TransactionalProducer({ config: this.#config, transactionalId: name, transactionTimeoutMs: TRANSACTION_TIMEOUT_MS, compression: settings.KAFKA_COMPRESSION });
+    const createProducer = options.createProducer ?? ((producer: ProducerOptions) => new TransactionalProducer(producer));
+    this.#producer = createProducer({ config: this.#config, transactionalId: name, transactionTimeoutMs: TRANSACTION_TIMEOUT_MS, compression: settings.KAFKA_COMPRESSION });
     this.#catalog = new TopicCatalog(
       { settings, connector, version, nextVersion: () => this.#nextVersion(), tails: this.#tails },
       { admin: this.#admin, registry: this.#registry, producer: this.#producer },
@@ -176,10 +182,12 @@ export class Publisher {
   /** One Kafka transaction. */
   async #publishPending(): Promise<void> {
     this.#isBusy = true;
-    let [records, bytes, committedAtMicros] = [0, 0, 0];
+    let [records, changes, bytes, committedAtMicros] = [0, 0, 0, 0];
     for (let batch = this.#pending.shift(); batch !== undefined; batch = bytes < MAX_TRANSACTION_BYTES ? this.#pending.shift() : undefined) {
       this.#takenAtMicros = Date.now() * 1000;
-      committedAtMicros = (await this.#writer.write(batch)) || committedAtMicros;
+      const written = await this.#writer.write(batch);
+      committedAtMicros = written.committedAtMicros || committedAtMicros;
+      changes += written.changes;
       records += batch.records.length;
       bytes += batch.bytes;
       this.#release(batch.bytes);
@@ -187,7 +195,7 @@ export class Publisher {
     this.#writer.writePosition(Date.now());
     await this.#producer.commit();
     this.#isBusy = false;
-    this.#options.onCommitted({ position: this.#writer.position, snapshot: this.#writer.snapshot, records, bytes, committedAtMicros });
+    this.#options.onCommitted({ position: this.#writer.position, snapshot: this.#writer.snapshot, records, changes, bytes, committedAtMicros });
   }
 
   #release(bytes: number): void {

@@ -1,4 +1,3 @@
-import type { KafkaConfig, KafkaMessage } from 'kafkajs';
 import type { CommonSettings } from '../shared/config/common-options.ts';
 import { CdcError } from '../shared/errors/cdc-error.ts';
 import type { Logger } from '../shared/observe/log.ts';
@@ -9,7 +8,8 @@ import { Registry } from './avro/registry.ts';
 import { parseTableSchema } from './avro/table-schemas.ts';
 import { schemaIdOf, WIRE_HEADER_BYTES } from './avro/wire-format.ts';
 import { EnvelopeDecoder } from './envelope-decoder.ts';
-import { kafkaConfig } from './kafka/connection.ts';
+import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
+import type { FetchedRecord } from './kafka/fast-fetch.ts';
 import { type CommittedOffset, type FetchedRecords, GroupConsumer } from './kafka/group-consumer.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
 import { isControlTopic } from './names.ts';
@@ -21,9 +21,8 @@ const DISCOVERY_INTERVAL_MS = 5000;
 export interface Delivered {
   readonly record: RowRecord | TruncateRecord;
   readonly partition: number;
-  readonly offset: string;
-  readonly key: Buffer | null;
-  readonly value: Buffer;
+  /** The record as Kafka has it: offset, key and value. */
+  readonly origin: FetchedRecord;
 }
 
 export interface Delivery {
@@ -69,6 +68,10 @@ export class Subscriber {
   readonly #decoders = new Map<number, EnvelopeDecoder>();
   readonly #schemas = new Map<string, TableSchema>();
   readonly #refused = new Set<string>();
+  #lastId = -1;
+  #lastDecoder: EnvelopeDecoder | undefined;
+  readonly #closed = new AbortController();
+  #following: Promise<void> | undefined;
   #topics: readonly string[] = [];
 
   constructor(options: SubscriberOptions) {
@@ -88,7 +91,8 @@ export class Subscriber {
     await this.#admin.connect();
     await this.#registry.ping();
     await this.#consumer.connect();
-    await Promise.race([this.#follow(), this.#consumer.failed]);
+    this.#following = this.#follow();
+    await Promise.race([this.#following, this.#consumer.failed]);
     if (!signal.aborted) throw new CdcError('KAFKA_UNAVAILABLE', 'Reading the topics ended.');
   }
 
@@ -109,15 +113,21 @@ export class Subscriber {
   }
 
   async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#consumer.close();
+    // A look for topics that was under way may have joined the group once more.
+    await this.#following?.catch(() => undefined);
     await Promise.all([this.#consumer.close(), this.#admin.close()]);
   }
 
   /** Looks for topics, and reads them. */
   async #follow(): Promise<void> {
-    const { signal, log, patterns } = this.#options;
+    const { log, patterns } = this.#options;
+    const signal = AbortSignal.any([this.#options.signal, this.#closed.signal]);
     let isWaiting = false;
     while (!signal.aborted) {
       const found = await this.#findTopics();
+      if (signal.aborted) return;
       const fresh = found.filter((topic) => !this.#topics.includes(topic));
       if (fresh.length > 0) await this.#read(found, fresh);
       else if (found.length === 0 && !isWaiting) {
@@ -149,9 +159,12 @@ export class Subscriber {
 
   #missingSchemas({ messages, topic }: FetchedRecords): readonly number[] {
     const missing = new Set<number>();
-    for (const { value } of messages) {
-      if (value === null || value.length < WIRE_HEADER_BYTES || value[0] !== 0) continue;
-      const id = schemaIdOf(value, topic);
+    let last = -1;
+    for (const { bytes, valueStart, valueEnd } of messages) {
+      if (valueEnd - valueStart < WIRE_HEADER_BYTES) continue;
+      const id = schemaIdOf(bytes, topic, valueStart);
+      if (id === last) continue;
+      last = id;
       if (!this.#decoders.has(id)) missing.add(id);
     }
     return [...missing];
@@ -180,9 +193,9 @@ export class Subscriber {
     let bytes = 0;
     try {
       for (const message of messages) {
-        if (message.value === null) continue;
-        records.push(this.#decode(topic, partition, message, message.value));
-        bytes += message.value.length;
+        if (message.valueEnd < message.valueStart) continue;
+        records.push({ record: this.#decode(topic, message), partition, origin: message });
+        bytes += message.valueEnd - message.valueStart;
       }
     } catch (error) {
       return this.#refuse(topic, error);
@@ -190,10 +203,15 @@ export class Subscriber {
     return this.#options.handlers.deliver({ topic, partition, records, bytes, nextOffset, lag });
   }
 
-  #decode(topic: string, partition: number, { key, offset }: KafkaMessage, value: Buffer): Delivered {
-    const decoder = this.#decoders.get(schemaIdOf(value, topic));
-    if (decoder === undefined) throw new CdcError('SCHEMA_INCOMPATIBLE', `A record of ${topic} has no readable schema.`, { context: { topic } });
-    return { record: decoder.decode(value, WIRE_HEADER_BYTES), partition, offset, key, value };
+  #decode(topic: string, { bytes, valueStart, valueEnd }: FetchedRecord): RowRecord | TruncateRecord {
+    if (valueEnd - valueStart < WIRE_HEADER_BYTES) throw new CdcError('PARSE_FAILED', `A record of ${topic} is not in Confluent's wire format.`, { context: { topic } });
+    const id = schemaIdOf(bytes, topic, valueStart);
+    if (id !== this.#lastId) {
+      this.#lastDecoder = this.#decoders.get(id);
+      this.#lastId = id;
+    }
+    if (this.#lastDecoder === undefined) throw new CdcError('SCHEMA_INCOMPATIBLE', `A record of ${topic} has no readable schema.`, { context: { topic } });
+    return this.#lastDecoder.decode(bytes, valueStart + WIRE_HEADER_BYTES);
   }
 
   #refuse(topic: string, error: unknown): undefined {

@@ -18,6 +18,13 @@ export interface WriterOptions {
   readonly highestVersion: () => number;
 }
 
+export interface WrittenBatch {
+  /** Row changes, snapshot reads and what else speaks of a table. */
+  readonly changes: number;
+  /** When the last transaction that ended in it was committed; 0 for none. */
+  readonly committedAtMicros: number;
+}
+
 /**
  * Turns a source's records into messages on its topics, and keeps the position that they reach.
  *
@@ -57,18 +64,19 @@ export class TopicWriter {
     this.#snapshot = stored?.snapshot ?? null;
   }
 
-  /** Appends a batch's messages to the producer. The commit time of the last transaction that ended in it, or 0. */
-  async write(batch: RecordBatch): Promise<number> {
+  /** Appends a batch's messages to the producer. */
+  async write(batch: RecordBatch): Promise<WrittenBatch> {
     const nowMs = Date.now();
-    let committedAtMicros = 0;
+    let [changes, committedAtMicros] = [0, 0];
     for (const record of batch.records) {
       if (record.kind === 'commit') committedAtMicros = record.committedAtMicros;
+      else if (record.kind !== 'begin' && record.kind !== 'heartbeat') changes++;
       if (record.kind === 'schemaChange') await this.#changeSchema(record, nowMs);
       else this.#writeRecord(record, nowMs);
       if (this.#producer.needsFlush) await this.#producer.flush();
     }
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
-    return committedAtMicros;
+    return { changes, committedAtMicros };
   }
 
   /** Appends where the source stands: the last record of each Kafka transaction. */

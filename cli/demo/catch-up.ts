@@ -29,11 +29,11 @@ export async function untilCaughtUp(options: CatchUp): Promise<void> {
   try {
     const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
     const end = rows[0]?.lsn ?? '0/0';
-    await poll('the source to publish everything', options, async () => hasConfirmed(client, options.slot, end));
+    await poll(options, async () => ((await hasConfirmed(client, options.slot, end)) ? [] : ['the source to publish everything']));
   } finally {
     await client.end().catch(() => undefined);
   }
-  await poll('the sinks to write everything', options, async () => haveRead(options));
+  await poll(options, async () => unread(options));
 }
 
 async function hasConfirmed(client: pg.Client, slot: string, lsn: string): Promise<boolean> {
@@ -41,16 +41,20 @@ async function hasConfirmed(client: pg.Client, slot: string, lsn: string): Promi
   return rows[0]?.done === true;
 }
 
-async function haveRead({ overview, sourceName, groups }: CatchUp): Promise<boolean> {
+/** What the sinks have not written yet, in words. */
+async function unread({ overview, sourceName, groups }: CatchUp): Promise<readonly string[]> {
   const topics = (await overview.topics()).filter((topic) => topic.startsWith(`${sourceName}.`) && !isControlTopic(topic));
-  const lags = await Promise.all(groups.map(async (group) => overview.lagOf(group, topics)));
-  return lags.flat().every(({ lag }) => lag === 0);
+  const lags = await Promise.all(groups.map(async (group) => (await overview.lagOf(group, topics)).map((lag) => ({ group, ...lag }))));
+  return lags.flat().flatMap(({ group, topic, lag }) => (lag === 0 ? [] : [`group ${group} to read ${lag} offsets of ${topic}`]));
 }
 
-async function poll(what: string, { withinMs, signal }: CatchUp, isDone: () => Promise<boolean>): Promise<void> {
+/** Asks again and again what is still awaited. */
+async function poll({ withinMs, signal }: CatchUp, awaited: () => Promise<readonly string[]>): Promise<void> {
   const deadline = performance.now() + withinMs;
-  while (!(await isDone())) {
-    if (performance.now() > deadline) throw new CommandFailure(`Waited ${withinMs / 1000} s in vain for ${what}.`);
+  for (;;) {
+    const rest = await awaited();
+    if (rest.length === 0) return;
+    if (performance.now() > deadline) throw new CommandFailure(`Waited ${withinMs / 1000} s in vain for ${rest.join(', for ')}.`);
     await delay(POLL_MS, undefined, { signal });
   }
 }

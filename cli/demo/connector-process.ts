@@ -61,9 +61,7 @@ export class ConnectorProcess {
     clearTimeout(timer);
   }
 
-  lastLines(): string {
-    return this.#log.map((line) => `  ${line}`).join('\n');
-  }
+  readonly lastLines = (): string => this.#log.map((line) => `  ${line}`).join('\n');
 
   readonly #atExit = (): void => void this.#child.kill('SIGKILL');
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readVerifySettings } from '../verify/settings.ts';
 import { type TableReport, verify, type VerifyReport } from '../verify/verify.ts';
 import { describeTable } from '../verify/describe-report.ts';
-import { formatCount } from '../terminal.ts';
+import { CommandFailure, formatCount } from '../terminal.ts';
 import { untilCaughtUp } from './catch-up.ts';
 import { type DemoWorld, openWorld, SINK_NAMES, SINKS, SLOT, SOURCE_NAME } from './demo-world.ts';
 import { Observer } from './observer.ts';
@@ -26,7 +26,7 @@ export interface DemoResult {
 }
 
 const FRAME_MS = 500;
-const CATCH_UP_MS = 120_000;
+const CATCH_UP_MS = 90_000;
 
 /**
  * The main job, whole: a stack, an order shop with customers in it, one source, two sinks; shows what flows, and
@@ -91,10 +91,8 @@ async function verifyAll({ signal }: DemoOptions, world: DemoWorld, observer: Ob
   await world.closeShop();
   screen.show(observer.scene('arriving', 'the shop is closed for a moment, until every change has arrived'));
   const groups = SINK_NAMES.map((name) => `dbmazz.${name}`);
-  await Promise.race([
-    untilCaughtUp({ sourceUrl: world.urls.source, slot: SLOT, sourceName: SOURCE_NAME, groups, overview: world.overview, withinMs: CATCH_UP_MS, signal }),
-    world.failed,
-  ]);
+  const arrived = untilCaughtUp({ sourceUrl: world.urls.source, slot: SLOT, sourceName: SOURCE_NAME, groups, overview: world.overview, withinMs: CATCH_UP_MS, signal });
+  await Promise.race([arrived.catch(withLogs(world)), world.failed]);
   await observer.look();
   await observer.lookAtRows();
   screen.show(observer.scene('arrived', 'comparing every row of every table'));
@@ -107,6 +105,15 @@ async function verifyAll({ signal }: DemoOptions, world: DemoWorld, observer: Ob
     screen.say(describeSink(report));
   }
   return reports;
+}
+
+/** What the parts have logged last says why they do not get on. */
+function withLogs({ connectors }: DemoWorld): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof CommandFailure)) throw error;
+    const logs = connectors.map(({ title, lastLines }) => `The last lines of the log of ${title}:\n${lastLines()}`);
+    throw new CommandFailure([error.message, ...logs].join('\n'), { cause: error });
+  };
 }
 
 async function verifySink(settings: Readonly<Record<string, string>>, signal: AbortSignal): Promise<VerifyReport> {

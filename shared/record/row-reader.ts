@@ -1,4 +1,4 @@
-import { type DataType, encodingOf, isMillis, scaleOf } from './data-type.ts';
+import { type DataType, type Encoding, encodingOf, isMillis, scaleOf } from './data-type.ts';
 import type { TableSchema } from './table-schema.ts';
 import type { Value } from './value.ts';
 
@@ -31,7 +31,7 @@ export class RowReader {
     for (let index = 0; index < layout.length; index++) {
       const column = layout[index];
       if (column === undefined) continue;
-      values[index] = column.isKey || this.isPresent() ? this.value(column.type) : null;
+      values[index] = column.isKey || this.isPresent() ? this.#decode(column.encoding, column.type) : null;
     }
     return values;
   }
@@ -54,7 +54,11 @@ export class RowReader {
   }
 
   value(type: DataType): Value {
-    switch (encodingOf(type)) {
+    return this.#decode(encodingOf(type), type);
+  }
+
+  #decode(encoding: Encoding, type: DataType): Value {
+    switch (encoding) {
       case 'boolean':
         return this.#byte() === 1;
       case 'int':
@@ -78,6 +82,20 @@ export class RowReader {
 
   skip(type: DataType): void {
     this.position = skipValue(this.#bytes, this.position, skipCodeOf(type));
+  }
+
+  /** Passes over bytes or text. */
+  skipSized(): void {
+    this.position = skipValue(this.#bytes, this.position, SKIP_SIZED);
+  }
+
+  /** Passes over an integer. */
+  skipVarint(): void {
+    this.position = skipValue(this.#bytes, this.position, SKIP_VARINT);
+  }
+
+  byte(): number {
+    return this.#byte();
   }
 
   int(): number {

@@ -277,5 +277,5 @@ function latin1(source: Uint8Array, start: number, end: number): string {
 }
 
 function toMillis(micros: number | bigint): number | bigint {
-  return typeof micros === 'bigint' ? micros / 1000n : Math.floor(micros / 1000);
+  return typeof micros === 'bigint' ? (micros - (((micros % 1000n) + 1000n) % 1000n)) / 1000n : Math.floor(micros / 1000);
 }

@@ -2,8 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Sink } from '../../shared/connector/sink.ts';
 import { TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, UNCHANGED } from '../../shared/record/value.ts';
-import { type ClickHouseHarness, createSink, openHarness } from '../../test/contract/clickhouse-harness.ts';
+import { type ClickHouseHarness, configOf, createSink, openHarness } from '../../test/contract/clickhouse-harness.ts';
 import { Changes, tableOf, type TableSpec } from '../../test/contract/records.ts';
+import { ClickHouseClient } from './client.ts';
+import { hasGrant } from './setup.ts';
+import { buildGrants } from './statements.ts';
 
 let harness: ClickHouseHarness;
 let sink: Sink;
@@ -220,6 +223,14 @@ describe('connection', () => {
     expect(await read(`SELECT id FROM ${database}.${changes.table.name}`)).toEqual([{ id: '1' }]);
     await other.close();
     await harness.run(`DROP DATABASE ${database}`);
+  });
+
+  test('rights are asked for', async () => {
+    const client = new ClickHouseClient(configOf({ SINK_URL: url().href, SINK_DATABASE: harness.database }));
+    for (const grant of buildGrants(harness.database)) expect(await hasGrant(client, grant)).toBe(true);
+    expect(await hasGrant(client, 'CREATE USER ON *.*')).toBe(false);
+    expect(await hasGrant(client, 'NO SUCH RIGHT')).toBe(true);
+    await client.close();
   });
 
   test('a wrong password is AUTH_FAILED, without the password in it', async () => {

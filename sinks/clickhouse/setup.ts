@@ -45,18 +45,22 @@ function databaseFindings({ database }: ClickHouseConfig, count: string): readon
 async function grantFindings(client: ClickHouseClient, { database, user }: ClickHouseConfig): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const grant of buildGrants(database)) {
-    const [answer] = await client.rows<{ result: number }>({ sql: `CHECK GRANT ${grant}`, action: 'checking rights' }).catch(ignoreUnknownStatement);
-    if (answer?.result !== 0) continue;
+    if (await hasGrant(client, grant)) continue;
     const message = `The user ${user} does not have all rights that creating, changing and reading of tables takes.`;
     findings.push({ severity: 'warning', code: 'SETUP_GRANT_MISSING', message, remedy: `GRANT ${grant} TO ${quoteName(user)};` });
   }
   return findings;
 }
 
-/** Older servers have no CHECK GRANT. */
-function ignoreUnknownStatement(error: unknown): readonly [] {
-  if (isCdcError(error, 'TARGET_REFUSED')) return [];
-  throw error;
+/** Of an older server, which has no such statement, true. */
+export async function hasGrant(client: ClickHouseClient, grant: string): Promise<boolean> {
+  try {
+    const answer = await client.bytes({ sql: `CHECK GRANT ${grant}`, action: 'checking rights' });
+    return answer.toString().trim() !== '0';
+  } catch (error) {
+    if (isCdcError(error, 'TARGET_REFUSED')) return true;
+    throw error;
+  }
 }
 
 function isOlder(version: string): boolean {

@@ -35,6 +35,7 @@ export interface Doing {
 
 /** One connection. It works in UTC, its errors are coded ones, and after an error it is of no more use. */
 export class Session implements Pooled {
+  readonly openedAtMs = performance.now();
   readonly #client: pg.Client;
   readonly #socket: Socket;
   readonly #config: PostgresSinkConfig;
@@ -194,8 +195,11 @@ function sessionSettings(config: PostgresSinkConfig): readonly string[] {
     lock_timeout: String(LOCK_TIMEOUT_MS),
     statement_timeout: String(config.statementTimeoutMs),
   };
-  return Object.entries(settings).map(([name, value]) => `SET ${name} = ${quoteText(value)}`);
+  return [...Object.entries(settings).map(([name, value]) => `SET ${name} = ${quoteText(value)}`), KEEP_DURABLE];
 }
+
+/** What is committed must outlive a crash of the server: offsets are committed next. */
+const KEEP_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 function refusePassword({ host, user }: PostgresSinkConfig): never {
   throw new CdcError('AUTH_FAILED', `PostgreSQL at ${host} asks for the password of ${user}, and none is set.`, {

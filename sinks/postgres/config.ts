@@ -1,6 +1,7 @@
 import type { SinkSettings } from '../../shared/config/sink-options.ts';
 import { integer, throwIfProblems, type Problem, type Settings } from '../../shared/config/options.ts';
 import { Secret } from '../../shared/config/secret.ts';
+import { MAX_NAME_BYTES } from './identifiers.ts';
 
 /** Settings of this sink beside those of every sink. */
 export const POSTGRES_SINK_OPTIONS = {
@@ -42,6 +43,7 @@ export function resolveConfig(settings: PostgresSinkSettings): PostgresSinkConfi
   const url = parseUrl(settings.SINK_URL, problems);
   applySingleSettings(url, settings);
   checkUrl(url, problems);
+  if (Buffer.byteLength(settings.SINK_SCHEMA ?? '') > MAX_NAME_BYTES) problems.push({ name: 'SINK_SCHEMA', message: `is longer than ${MAX_NAME_BYTES} bytes` });
   throwIfProblems(problems);
   return Object.freeze({
     name: settings.SINK_NAME,

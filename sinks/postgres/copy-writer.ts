@@ -111,8 +111,11 @@ export class CopyWriter {
     for (let at = start; at < end; at++) {
       const digit = HEX[source[at] as number] as number;
       if (digit === DASH) continue;
-      if (digit === NO_DIGIT || digits === 32) break;
-      if (digits++ % 2 === 0) high = digit << 4;
+      if (digit === NO_DIGIT || ++digits > 32) {
+        digits = 0;
+        break;
+      }
+      if (digits % 2 === 1) high = digit << 4;
       else this.#buffer[this.#position++] = high | digit;
     }
     if (digits === 32) return true;

@@ -1,7 +1,7 @@
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 
 /** What PostgreSQL keeps of a name; the rest it would cut off (NAMEDATALEN). */
-const MAX_BYTES = 63;
+export const MAX_NAME_BYTES = 63;
 
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -18,8 +18,8 @@ export function qualified(schema: string, name: string): string {
 
 /** Throws `SCHEMA_INCOMPATIBLE` where PostgreSQL would cut the name, or cannot hold it. */
 export function checkName(name: string, what: string): void {
-  if (Buffer.byteLength(name) <= MAX_BYTES && name !== '' && !name.includes('\0')) return;
-  throw new CdcError('SCHEMA_INCOMPATIBLE', `PostgreSQL cannot have ${what} named ${JSON.stringify(name)}: 1 to ${MAX_BYTES} bytes are possible.`, {
+  if (Buffer.byteLength(name) <= MAX_NAME_BYTES && name !== '' && !name.includes('\0')) return;
+  throw new CdcError('SCHEMA_INCOMPATIBLE', `PostgreSQL cannot have ${what} named ${JSON.stringify(name)}: 1 to ${MAX_NAME_BYTES} bytes are possible.`, {
     remedy: 'Choose another SINK_TABLE pattern, or leave the table or column out at the source.',
   });
 }

@@ -53,10 +53,15 @@ export class PostgresSink implements Sink {
     if (last === undefined || table === undefined) return { recordsWritten: 0, bytesWritten: 0, lastPosition: last?.position ?? null };
     const binding = this.#tables.bindingOf(table) ?? (await this.#setUp(table));
     const staged = stageBatch(records, this.#config.deleteMode);
-    const batch = { ...staged, binding, isForgetting: this.#tables.isForgetting(binding, staged, Date.now()), mayBeNew: this.#tables.mayBeNew(binding) };
-    const { bytes, wasConflict } = await this.#sessions.use(binding.fingerprint, (session) => writeBatch(session, this.#config, batch));
-    this.#tables.learn(binding, wasConflict);
-    return { recordsWritten: staged.rows.length, bytesWritten: bytes, lastPosition: last.position };
+    const batch = {
+      ...staged,
+      binding,
+      isForgetting: this.#tables.isForgetting(binding, staged, Date.now()),
+      mayBeNew: this.#tables.mayBeNew(binding, staged),
+    };
+    const written = await this.#sessions.use(binding.fingerprint, (session) => writeBatch(session, this.#config, batch));
+    this.#tables.learn(binding, written);
+    return { recordsWritten: staged.changes, bytesWritten: written.bytes, lastPosition: last.position };
   }
 
   async close(): Promise<void> {

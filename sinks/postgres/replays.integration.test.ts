@@ -34,7 +34,7 @@ describe('any history, delivered with any repeats, by two processes in turn, lea
   beforeAll(async () => {
     harness = await openHarness();
   });
-  afterAll(async () => harness?.close());
+  afterAll(async () => harness.close());
 
   test.each(['hard', 'soft'] as const)('with a key, deletes %s', async (mode) => {
     await withSinks(mode, async (sinks) => {
@@ -68,9 +68,8 @@ describe('any history, delivered with any repeats, by two processes in turn, lea
 
   async function live(changes: Changes, mode: 'hard' | 'soft'): Promise<readonly string[]> {
     const rows = await harness.liveRows(changes.table, changes.table.name);
-    if (mode === 'hard') expect(rows.filter(({ isDeleted }) => isDeleted)).toEqual([]);
     return rows
-      .filter(({ isDeleted }) => !isDeleted)
+      .filter(({ isDeleted }) => mode === 'hard' || !isDeleted)
       .map(({ values }) => JSON.stringify(Object.values(values)))
       .sort();
   }

@@ -9,6 +9,8 @@ import type { StagedRow } from './row-encoder.ts';
 export interface StagedBatch {
   readonly truncatedBelow: number;
   readonly rows: readonly StagedRow[];
+  /** Rows that a reader of the target sees changed: the two halves of an update count once. */
+  readonly changes: number;
   /** Rows that are to disappear from the target. */
   readonly removals: number;
   readonly hasUnchanged: boolean;
@@ -33,6 +35,7 @@ export function stageBatch(records: readonly CdcRecord[], deleteMode: 'hard' | '
   return {
     truncatedBelow,
     rows,
+    changes: rows.filter(({ op }) => op !== REPLACED).length,
     removals: removals.length,
     hasUnchanged,
     newestRemoval: removals.reduce((newest, { version }) => Math.max(newest, version), 0),

@@ -3,6 +3,7 @@ import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { Binding } from './binding.ts';
 import type { PostgresSinkConfig } from './config.ts';
 import type { StagedBatch } from './staging.ts';
+import type { Written } from './write.ts';
 
 const FORGET_EVERY_MS = 3600 * 1000;
 const MAX_DETOURS = 256;
@@ -47,16 +48,18 @@ export class Tables {
     });
   }
 
-  /** Whether a batch of inserts is worth trying as new rows. In a replay it fails, so failures make it rarer. */
-  mayBeNew({ name }: Binding): boolean {
+  /** Whether a batch is worth trying as new rows. In a replay that fails, so failures make the attempts rarer. */
+  mayBeNew({ name, isDirect }: Binding, { allNewFrom }: StagedBatch): boolean {
+    if (!isDirect || allNewFrom === 0) return false;
     const detour = this.#detours.get(name);
     if (detour === undefined || detour.left === 0) return true;
     detour.left--;
     return false;
   }
 
-  learn({ name }: Binding, wasConflict: boolean): void {
-    if (!wasConflict) return;
+  learn({ name }: Binding, { way }: Written): void {
+    if (way === 'direct') this.#detours.delete(name);
+    if (way !== 'conflict') return;
     const next = this.#detours.get(name)?.next ?? 1;
     this.#detours.set(name, { left: next, next: Math.min(next * 2, MAX_DETOURS) });
   }

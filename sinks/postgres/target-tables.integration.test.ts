@@ -18,8 +18,8 @@ beforeAll(async () => {
   sink = harness.createSink({});
 });
 afterAll(async () => {
-  await sink?.close();
-  await harness?.close();
+  await sink.close();
+  await harness.close();
 });
 
 const newName = () => `t${++count}`;
@@ -107,7 +107,8 @@ describe('a column keeps the type and the values of a PostgreSQL source', () => 
 });
 
 describe('what PostgreSQL cannot hold is refused whole', () => {
-  const cases: readonly (readonly [what: string, type: DataType, declared: string, value: Value, code: ErrorCode])[] = [
+  type Case = readonly [what: string, type: DataType, declared: string, value: Value, code: ErrorCode];
+  const cases: readonly Case[] = [
     ['a NUL in text', { kind: 'text' }, 'text', 'a\0b', 'RECORD_REJECTED'],
     ['a NUL in jsonb', { kind: 'jsonb' }, 'jsonb', '"a\\u0000b"', 'RECORD_REJECTED'],
     ['text that is no json', { kind: 'json' }, 'json', '{', 'RECORD_REJECTED'],
@@ -119,7 +120,7 @@ describe('what PostgreSQL cannot hold is refused whole', () => {
     ['an address that is none', { kind: 'string' }, 'inet', 'nothing', 'RECORD_REJECTED'],
   ];
 
-  test.each(cases)('%s', async (_what, type, declared, value, code) => {
+  test.each(cases)('%s', async (...[, type, declared, value, code]: Case) => {
     const changes = new Changes(nativeTable(type, declared));
     await sink.writeBatch([changes.insert({ id: 1 })]);
     const error = await refusal(sink.writeBatch([changes.insert({ id: 2 }), changes.update({ id: 1, value }), changes.insert({ id: 3 })]));

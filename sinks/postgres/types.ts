@@ -112,7 +112,7 @@ function targetSql(type: DataType, native: NativeType | undefined): string {
     case 'decimal':
       return `numeric(${type.precision},${type.scale})`;
     case 'numeric':
-      return 'numeric';
+      return native?.name === 'numeric' ? withModifier('numeric', native.modifier) : 'numeric';
     case 'string':
     case 'text':
       return textualSql(native);

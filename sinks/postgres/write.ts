@@ -30,8 +30,8 @@ export interface Batch extends StagedBatch {
 
 export interface Written {
   readonly bytes: number;
-  /** Whether rows that were thought to be new were not. */
-  readonly wasConflict: boolean;
+  /** `conflict`: the staging table was the way, after an attempt that met a row that is there already. */
+  readonly way: 'direct' | 'staged' | 'conflict';
 }
 
 /**
@@ -46,10 +46,9 @@ export interface Written {
  */
 export async function writeBatch(session: Session, config: PostgresSinkConfig, batch: Batch): Promise<Written> {
   const doing = doingWrite(config, batch.binding);
-  const isCandidate = batch.mayBeNew && batch.binding.isDirect && batch.allNewFrom > 0;
-  const outcome = isCandidate ? await writeNew(session, doing, batch) : 'older';
-  if (typeof outcome === 'number') return { bytes: outcome, wasConflict: false };
-  return { bytes: await writeStaged(session, doing, { batch, config }), wasConflict: outcome === 'conflict' };
+  const outcome = batch.mayBeNew ? await writeNew(session, doing, batch) : 'staged';
+  if (typeof outcome === 'number') return { bytes: outcome, way: 'direct' };
+  return { bytes: await writeStaged(session, doing, { batch, config }), way: outcome };
 }
 
 function doingWrite({ user }: PostgresSinkConfig, { schema, name }: Binding): Doing {
@@ -62,14 +61,14 @@ function doingWrite({ user }: PostgresSinkConfig, { schema, name }: Binding): Do
 }
 
 /** The bytes that were sent; or why the rows are not surely new, and then nothing was written. */
-async function writeNew(session: Session, doing: Doing, { binding, rows, allNewFrom }: Batch): Promise<number | 'older' | 'conflict'> {
+async function writeNew(session: Session, doing: Doing, { binding, rows, allNewFrom }: Batch): Promise<number | 'staged' | 'conflict'> {
   await session.run(doing, ['BEGIN']);
   const guard = await readGuard(session, doing, binding, false);
   const isSure = allNewFrom > guard.newestDelete && allNewFrom >= guard.truncatedBelow;
   const chunks = encodeTargetRows(binding, rows, guard.nowMicros);
   const bytes = isSure ? await session.copyUnlessConflict(doing, buildCopyIntoTarget(binding), chunks) : undefined;
   await session.run(doing, [bytes === undefined ? 'ROLLBACK' : 'COMMIT']);
-  return bytes ?? (isSure ? 'conflict' : 'older');
+  return bytes ?? (isSure ? 'conflict' : 'staged');
 }
 
 interface StagedWrite {

@@ -2,7 +2,7 @@ import type { CommonSettings } from '../../shared/config/common-options.ts';
 import type { SinkSettings } from '../../shared/config/sink-options.ts';
 import type { SinkConnector } from '../../shared/connector/connector.ts';
 import type { Sink } from '../../shared/connector/sink.ts';
-import { CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
+import { type CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
 import { throwIfErrors } from '../../shared/errors/throw-if-errors.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { keepTrying } from '../../shared/process/retry.ts';
@@ -114,7 +114,7 @@ class SinkRunner {
       this.#stopped.abort();
       this.#room?.resolve();
       await this.#subscriber.close();
-      await Promise.allSettled([...this.#lanes.values()].map(({ writing }) => writing));
+      await Promise.allSettled([...this.#lanes.values()].flatMap(({ writing }) => writing ?? []));
       await Promise.all([this.#sink.close().catch(() => undefined), this.#deadLetters.close()]);
     }
   }

@@ -62,7 +62,7 @@ export class TableWriter {
   }
 
   async #setAside(topic: string, part: readonly Delivered[], error: CdcError): Promise<Written> {
-    await this.#deadLetters.put(part.map(({ partition, offset, key, value }) => ({ topic, partition, offset, key, value, error })));
+    await this.#deadLetters.put(part.map(({ partition, origin: { offset, key, value } }) => ({ topic, partition, offset, key, value, error })));
     this.#onSetAside(topic, error);
     return { records: 0, bytes: 0 };
   }
@@ -70,7 +70,7 @@ export class TableWriter {
   #locate(error: CdcError, topic: string, part: readonly Delivered[]): CdcError {
     const [first, last] = [part[0], part.at(-1)];
     if (!isCdcError(error) || first === undefined || last === undefined) return error;
-    const context = { ...error.context, topic, fromOffset: `${first.partition}/${first.offset}`, toOffset: `${last.partition}/${last.offset}` };
+    const context = { ...error.context, topic, fromOffset: `${first.partition}/${first.origin.offset}`, toOffset: `${last.partition}/${last.origin.offset}` };
     return new CdcError(error.code, error.message, { remedy: error.remedy, context, cause: error.cause });
   }
 }

@@ -11,7 +11,7 @@ export type SourceState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'p
 export class SourceStatus {
   readonly #name: string;
   readonly #metrics: Metrics;
-  readonly #totals = { records: 0, bytes: 0, transactions: 0 };
+  readonly #totals = { records: 0, changes: 0, bytes: 0, transactions: 0 };
   #state: SourceState = 'starting';
   #position: SourcePosition | null = null;
   #snapshot: SnapshotProgress | null = null;
@@ -43,6 +43,7 @@ export class SourceStatus {
     this.#position = commit.position;
     this.#snapshot = commit.snapshot;
     this.#totals.records += commit.records;
+    this.#totals.changes += commit.changes;
     this.#totals.bytes += commit.bytes;
     this.#totals.transactions++;
     this.#lastError = null;

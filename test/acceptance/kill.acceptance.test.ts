@@ -55,7 +55,7 @@ describe('source and sinks killed with -9 while 100,000 changes are made', () =>
       await processes[kill.who].kill();
       await processes[kill.who].start();
     });
-    expect(waiting).toEqual([]);
+    if (waiting.length > 0) throw new Error('the load ended before everybody was killed');
     await caughtUp();
     audit = await auditTopics(KAFKA_BROKERS, SCHEMA_REGISTRY_URL, name);
   }, 400_000);

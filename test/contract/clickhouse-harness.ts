@@ -8,6 +8,7 @@ import type { DataType } from '../../shared/record/data-type.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { canonicalJson } from './canonical.ts';
 import type { ContractSettings, LiveRow, SinkHarness } from './sink-contract.ts';
+import { type ClickHouseConfig, type ClickHouseSettings, resolveConfig } from '../../sinks/clickhouse/config.ts';
 import { clickhouseSink } from '../../sinks/clickhouse/mod.ts';
 import { qualify, quoteName } from '../../sinks/clickhouse/statements.ts';
 
@@ -44,9 +45,17 @@ export async function openHarness(): Promise<ClickHouseHarness> {
 }
 
 export function createSink(environment: Readonly<Record<string, string>>): Sink {
+  return clickhouseSink.create(settingsOf(environment), { log: silentLogger() });
+}
+
+export function configOf(environment: Readonly<Record<string, string>>): ClickHouseConfig {
+  return resolveConfig(settingsOf(environment));
+}
+
+function settingsOf(environment: Readonly<Record<string, string>>): ClickHouseSettings {
   const { settings, problems } = readOptions({ ...SINK_OPTIONS, ...clickhouseSink.options }, { SINK_NAME: 'test', SINK_TOPICS: 'test.*', ...environment });
   throwIfProblems(problems);
-  return clickhouseSink.create(settings, { log: silentLogger() });
+  return settings;
 }
 
 async function liveRows(query: ClickHouseHarness['query'], table: TableSchema, target: string): Promise<readonly LiveRow[]> {

@@ -11,9 +11,10 @@ export function frame(schemaId: number, body: Buffer): Buffer {
   return bytes;
 }
 
-export function schemaIdOf(bytes: Buffer, topic: string): number {
-  if (bytes.length < WIRE_HEADER_BYTES || bytes[0] !== 0) {
+/** The schema id of a record that starts at `start`. Throws `PARSE_FAILED`. */
+export function schemaIdOf(bytes: Buffer, topic: string, start = 0): number {
+  if (bytes.length < start + WIRE_HEADER_BYTES || bytes[start] !== 0) {
     throw new CdcError('PARSE_FAILED', `A record of ${topic} is not in Confluent's wire format.`, { context: { topic } });
   }
-  return bytes.readInt32BE(1);
+  return bytes.readInt32BE(start + 1);
 }

@@ -1,46 +1,21 @@
-import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import './fast-fetch.ts';
 import './quiet-timers.ts';
 import kafkajs, { type Kafka as KafkaClient, type KafkaConfig, type logCreator, type SASLOptions } from 'kafkajs';
 import type { CommonSettings } from '../../shared/config/common-options.ts';
 import { CdcError, type ErrorContext } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
+import { compress, decompress } from './compression.ts';
 
-export type { KafkaConfig } from 'kafkajs';
+export type { KafkaConfig, Producer } from 'kafkajs';
+
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
 
-export type Compression = 'none' | 'gzip' | 'zstd';
-
-/** The broker's numbers for codecs (Kafka protocol guide, record batch attributes). */
-export const COMPRESSION_ID: Record<Compression, number> = { none: 0, gzip: 1, zstd: 4 };
-
 /** Node writes zstd by itself; kafkajs leaves the codec to its users. */
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
-  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
+  compress: async (encoder: { buffer: Buffer }) => compress('zstd', encoder.buffer),
+  decompress: async (buffer: Buffer) => decompress('zstd', buffer),
 });
-
-export function compress(codec: Compression, bytes: Buffer): Buffer {
-  switch (codec) {
-    case 'none':
-      return bytes;
-    case 'gzip':
-      return gzipSync(bytes, { level: constants.Z_BEST_SPEED });
-    case 'zstd':
-      return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
-  }
-}
-
-export function decompress(codec: Compression, bytes: Buffer): Buffer {
-  switch (codec) {
-    case 'none':
-      return bytes;
-    case 'gzip':
-      return gunzipSync(bytes);
-    case 'zstd':
-      return zstdDecompressSync(bytes);
-  }
-}
 
 /** What every client of the broker is configured with. The client's own retries stay few: the runners retry. */
 export function kafkaConfig(settings: CommonSettings, clientId: string, log: Logger): KafkaConfig {

@@ -1,6 +1,7 @@
-import type { Consumer, EachBatchPayload, KafkaConfig, KafkaMessage } from 'kafkajs';
+import type { Consumer, EachBatchPayload, KafkaConfig } from 'kafkajs';
 import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
 import { createKafka, toKafkaError } from './connection.ts';
+import type { FetchedRecord } from './fast-fetch.ts';
 
 /** A dead member's partitions are given away after this; the broker takes no less than 6 s. */
 const SESSION_TIMEOUT_MS = 10_000;
@@ -11,7 +12,7 @@ const MAX_FETCH_BYTES = 16 * 1024 * 1024;
 export interface FetchedRecords {
   readonly topic: string;
   readonly partition: number;
-  readonly messages: readonly KafkaMessage[];
+  readonly messages: readonly FetchedRecord[];
   /** Where to read on: after the last record, and after the marks of transactions and aborted records behind it. */
   readonly nextOffset: bigint;
   /** Records between here and the end of the partition. */
@@ -94,10 +95,12 @@ export class GroupConsumer {
     await this.#consumer.disconnect().catch(() => undefined);
   }
 
-  async #eachBatch({ batch, heartbeat }: EachBatchPayload): Promise<void> {
+  async #eachBatch(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload;
+    const heartbeat = () => payload.heartbeat();
     const nextOffset = BigInt(batch.lastOffset()) + 1n;
     try {
-      const waiting = this.#handlers.onRecords({ topic: batch.topic, partition: batch.partition, messages: batch.messages, nextOffset, lag: Number(batch.offsetLag()) });
+      const waiting = this.#handlers.onRecords({ topic: batch.topic, partition: batch.partition, messages: batch.messages as unknown as readonly FetchedRecord[], nextOffset, lag: Number(batch.offsetLag()) });
       if (waiting !== undefined) await keepAlive(waiting, heartbeat);
       await heartbeat();
     } catch (error) {

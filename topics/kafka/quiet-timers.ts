@@ -12,7 +12,7 @@ interface RequestQueue {
  */
 const require = createRequire(import.meta.url);
 const requestQueue = (require('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue }).prototype;
-const scheduleCheck = requestQueue.scheduleCheckPendingRequests;
+const original = Object.getOwnPropertyDescriptor(requestQueue, 'scheduleCheckPendingRequests')?.value as (this: RequestQueue) => void;
 requestQueue.scheduleCheckPendingRequests = function (this: RequestQueue) {
-  if (this.pending.length > 0) scheduleCheck.call(this);
+  if (this.pending.length > 0) original.call(this);
 };

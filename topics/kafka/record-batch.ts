@@ -1,5 +1,5 @@
 import { crc32c } from '@node-rs/crc32';
-import { compress, COMPRESSION_ID, type Compression } from './connection.ts';
+import { compress, COMPRESSION_ID, type Compression } from './compression.ts';
 
 const HEADER_BYTES = 61;
 const CRC_START = 21;

@@ -1,0 +1,69 @@
+import pg from 'pg';
+import type { Workload } from './workloads.ts';
+
+const PUBLICATION = 'bench';
+const TEMPLATE_SLOT = 'bench_template';
+
+/** A database with one workload's changes in its log, and a slot in front of them that every run copies. */
+export class BenchDatabase {
+  readonly url: string;
+  readonly publication = PUBLICATION;
+  readonly #name: string;
+  readonly #adminUrl: string;
+  #copies = 0;
+
+  constructor(adminUrl: string, workload: Workload) {
+    this.#adminUrl = adminUrl;
+    this.#name = `bench_${workload.name.replaceAll('-', '_')}_${process.pid}`;
+    this.url = Object.assign(new URL(adminUrl), { pathname: `/${this.#name}` }).href;
+  }
+
+  async create(workload: Workload): Promise<void> {
+    await this.#run(this.#adminUrl, `CREATE DATABASE ${this.#name}`);
+    await this.#run(this.url, workload.schema);
+    await this.#run(this.url, `CREATE PUBLICATION ${PUBLICATION} FOR ALL TABLES`);
+    await this.#run(this.url, `SELECT pg_create_logical_replication_slot('${TEMPLATE_SLOT}_${process.pid}', 'pgoutput')`);
+    await this.#run(this.url, workload.load);
+  }
+
+  /** A slot in front of all changes; drop it after the run, or the server keeps its log. */
+  async newSlot(): Promise<string> {
+    const slot = `bench_${process.pid}_${++this.#copies}`;
+    await this.#run(this.url, `SELECT pg_copy_logical_replication_slot('${TEMPLATE_SLOT}_${process.pid}', '${slot}')`);
+    return slot;
+  }
+
+  async dropSlot(slot: string): Promise<void> {
+    await this.#run(this.url, `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${slot}' AND active`);
+    await this.#waitUntilFree(slot);
+    await this.#run(this.url, `SELECT pg_drop_replication_slot('${slot}')`);
+  }
+
+  async endOfLog(): Promise<string> {
+    const rows = await this.#run(this.url, 'SELECT pg_current_wal_lsn()::text AS lsn');
+    return String(rows[0]?.['lsn']);
+  }
+
+  async drop(): Promise<void> {
+    await this.#run(this.url, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active`);
+    await this.#run(this.#adminUrl, `DROP DATABASE ${this.#name} WITH (FORCE)`);
+  }
+
+  async #waitUntilFree(slot: string): Promise<void> {
+    for (;;) {
+      const rows = await this.#run(this.url, `SELECT 1 FROM pg_replication_slots WHERE slot_name = '${slot}' AND active`);
+      if (rows.length === 0) return;
+    }
+  }
+
+  async #run(url: string, sql: string): Promise<readonly Record<string, unknown>[]> {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    try {
+      const result = await client.query<Record<string, unknown>>(sql);
+      return result.rows;
+    } finally {
+      await client.end();
+    }
+  }
+}

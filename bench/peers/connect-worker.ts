@@ -1,0 +1,203 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { lastLines, startChild, untilReady, type StartedChild } from '../../stack/child.ts';
+import { makeServiceFolder, makeStackFolder, newStackId } from '../../stack/folders.ts';
+import { freePort } from '../../stack/ports.ts';
+import { endProcess, isAlive } from '../../stack/process.ts';
+import { StackError } from '../../stack/stack-error.ts';
+import { endRecorded, endRecordedNow, newState, saveState, type StackState } from '../../stack/state.ts';
+import { usageOf, type Usage } from '../measure.ts';
+import { DEBEZIUM_TITLE, type InstalledDebezium } from './debezium-download.ts';
+import {
+  CONNECTOR_NAME,
+  connectorSettings,
+  type DebeziumJob,
+  jvmFlags,
+  publicConfig,
+  type Settings,
+  toProperties,
+  workerSettings,
+} from './debezium-settings.ts';
+
+const READY_WITHIN_MS = 120_000;
+const STOP_GRACE_MS = 20_000;
+
+/** The worker's log, to standard output, as Kafka's own start script sets it. */
+const LOGGING = `status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = [%d] %p %m (%c:%L)%n
+rootLogger.level = info
+rootLogger.appenderRef.out.ref = out
+`;
+
+interface ConnectorStatus {
+  readonly connector: { readonly state: string; readonly trace?: string };
+  readonly tasks: readonly { readonly state: string; readonly trace?: string }[];
+}
+
+/**
+ * A standalone Connect worker with one Debezium connector, in a process and a temporary folder of its own. Both are
+ * gone after `stop`, when this process ends, and, if it is killed, as soon as any stack is started again.
+ */
+export class ConnectWorker implements AsyncDisposable {
+  readonly #job: DebeziumJob;
+  readonly #state: StackState;
+  readonly #atExit = (): void => endRecordedNow(this.#state);
+  readonly #folder: string;
+  readonly #logFile: string;
+  #config: Settings = {};
+  #restUrl = '';
+  #child: StartedChild | undefined;
+  #failure: string | undefined;
+
+  private constructor(job: DebeziumJob) {
+    const id = newStackId();
+    this.#job = job;
+    this.#state = newState(id, makeStackFolder(id));
+    this.#folder = makeServiceFolder(this.#state.folder, 'connect');
+    this.#logFile = join(this.#folder, 'connect.log');
+    saveState(this.#state);
+    process.once('exit', this.#atExit);
+    process.on('SIGINT', endOnSignal).on('SIGTERM', endOnSignal);
+  }
+
+  /** Resolves as soon as the process runs: nobody answers yet. */
+  static async start(job: DebeziumJob, installed: InstalledDebezium): Promise<ConnectWorker> {
+    const worker = new ConnectWorker(job);
+    try {
+      await worker.#launch(installed);
+      return worker;
+    } catch (error) {
+      await worker.stop();
+      throw error;
+    }
+  }
+
+  /** Settings of worker and connector, the password blanked. */
+  get config(): Settings {
+    return this.#config;
+  }
+
+  /** Resolves when Debezium reads the slot: what is committed from now on goes straight through. */
+  async untilStreaming(): Promise<void> {
+    await untilReady({
+      title: DEBEZIUM_TITLE,
+      ready: async () => {
+        await this.#readStatus();
+        if (!(await isSlotRead(this.#job))) throw new Error(`the slot ${this.#job.slot} is not read yet`);
+      },
+      withinMs: READY_WITHIN_MS,
+      ending: () => this.#ending(),
+      lastWords: () => lastLines(this.#logFile),
+    });
+  }
+
+  /** Asks the worker in the background whether its connector has failed; `throwIfEnded` tells. */
+  askStatus(): void {
+    this.#readStatus().catch(() => undefined);
+  }
+
+  /** Throws, with the reason, if the process or, by the last answer, its connector has ended. */
+  throwIfEnded(): void {
+    const ending = this.#ending();
+    if (ending !== undefined) throw this.failed(`ended (${ending})`);
+  }
+
+  /** An error with the end of the worker's log. */
+  failed(reason: string): Error {
+    return new StackError(`${DEBEZIUM_TITLE} ${reason}. ${lastLines(this.#logFile)}`);
+  }
+
+  /** Of the whole process, since its start. */
+  usage(): Usage {
+    if (this.#child === undefined || !isAlive(this.#child.mark)) throw this.failed('ended');
+    return usageOf(this.#child.mark.pid);
+  }
+
+  /** Ends the process well, so that it confirms its position in the slot, and removes its folder. May be called again. */
+  async stop(): Promise<void> {
+    if (this.#child !== undefined) await endProcess(this.#child.mark, 'SIGTERM', STOP_GRACE_MS);
+    await endRecorded(this.#state);
+    process.off('exit', this.#atExit);
+    process.off('SIGINT', endOnSignal).off('SIGTERM', endOnSignal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #launch({ javaFile, classPath }: InstalledDebezium): Promise<void> {
+    const restPort = await freePort();
+    this.#restUrl = `http://127.0.0.1:${restPort}`;
+    const worker = workerSettings(this.#job.kafkaBrokers, { restPort, offsetsFile: join(this.#folder, 'offsets') });
+    this.#config = publicConfig(this.#job, worker);
+    const args = await writeFiles(this.#folder, { job: this.#job, worker, classPath });
+    this.#child = startChild({ file: javaFile, args, cwd: this.#folder }, this.#logFile, (mark) => {
+      this.#state.helpers.push(mark);
+      saveState(this.#state);
+    });
+  }
+
+  #ending(): string | undefined {
+    return this.#child?.ending() ?? this.#failure;
+  }
+
+  /** Rejects until the worker answers and its connector runs; keeps why it failed. */
+  async #readStatus(): Promise<void> {
+    const response = await fetch(`${this.#restUrl}/connectors/${CONNECTOR_NAME}/status`, { signal: AbortSignal.timeout(3000) });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    const { connector, tasks } = JSON.parse(text) as ConnectorStatus;
+    const failed = [connector, ...tasks].find(({ state }) => state === 'FAILED');
+    if (failed !== undefined) this.#failure = firstLine(failed.trace ?? 'failed');
+    if (tasks.length === 0) throw new Error('its connector has no task yet');
+  }
+}
+
+async function writeFiles(
+  folder: string,
+  options: { readonly job: DebeziumJob; readonly worker: Settings; readonly classPath: string },
+): Promise<readonly string[]> {
+  const { job, worker, classPath } = options;
+  const [logging, workerFile, connectorFile] = ['log4j2.properties', 'worker.properties', 'connector.properties'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  await writeFile(logging, LOGGING);
+  await writeFile(workerFile, toProperties(worker));
+  await writeFile(connectorFile, toProperties(connectorSettings(job)), { mode: 0o600 });
+  return [
+    ...jvmFlags(job.tuning),
+    `-Dlog4j2.configurationFile=${logging}`,
+    '-cp',
+    classPath,
+    'org.apache.kafka.connect.cli.ConnectStandalone',
+    workerFile,
+    connectorFile,
+  ];
+}
+
+async function isSlotRead({ postgresUrl, slot }: DebeziumJob): Promise<boolean> {
+  const client = new pg.Client({ connectionString: postgresUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ active: boolean }>('SELECT active FROM pg_replication_slots WHERE slot_name = $1', [slot]);
+    return rows[0]?.active === true;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Without a listener of somebody else's the signal would end this process before any clean-up; with one, that one decides. */
+function endOnSignal(signal: NodeJS.Signals): void {
+  if (process.listeners(signal).some((listener) => listener !== endOnSignal)) return;
+  process.exit(signal === 'SIGINT' ? 130 : 143);
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text;
+}
