@@ -11,6 +11,8 @@ export interface ProcessStatus {
   readonly lagRecords: number | undefined;
   readonly lagBytes: number | undefined;
   readonly lastError: string | undefined;
+  /** Tables whose snapshot is done, and all tables; undefined where the process says nothing of tables. */
+  readonly snapshot: { readonly done: number; readonly tables: number } | undefined;
   readonly raw: unknown;
 }
 
@@ -44,8 +46,16 @@ export function parseStatus(raw: unknown): ProcessStatus {
     lagRecords: toNumber(lag['records']),
     lagBytes: toNumber(lag['bytes']),
     lastError: describeError(toObject(status['lastError'])),
+    snapshot: snapshotOf(status),
     raw,
   };
+}
+
+function snapshotOf(status: Readonly<Record<string, unknown>>): ProcessStatus['snapshot'] {
+  const { tables } = status;
+  if (!Array.isArray(tables)) return undefined;
+  const progress = Object.values(toObject(toObject(status['snapshot'])['tables']));
+  return { done: progress.filter((table) => toObject(table)['state'] === 'done').length, tables: tables.length };
 }
 
 function describeError(error: Readonly<Record<string, unknown>>): string | undefined {

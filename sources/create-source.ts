@@ -1,5 +1,5 @@
+import type { Problem } from '../shared/config/options.ts';
 import type { SourceConnector } from '../shared/connector/connector.ts';
-import { CdcError } from '../shared/errors/cdc-error.ts';
 import { postgresSource } from './postgres/mod.ts';
 
 /** Every source, by the names that SOURCE_TYPE takes. */
@@ -8,11 +8,14 @@ const SOURCES: Readonly<Record<string, SourceConnector>> = {
   postgresql: postgresSource,
 };
 
-export function findSource(type: string | undefined): SourceConnector {
-  const connector = SOURCES[type?.toLowerCase() ?? ''];
-  if (connector !== undefined) return connector;
-  const problem = type === undefined || type === '' ? 'SOURCE_TYPE is missing' : `SOURCE_TYPE is ${JSON.stringify(type)}`;
-  throw new CdcError('CONFIG_INVALID', `${problem}: expected one of: ${Object.keys(SOURCES).join(', ')}.`);
+export function findSource(type: string | undefined): SourceConnector | undefined {
+  return Object.hasOwn(SOURCES, type?.toLowerCase() ?? '') ? SOURCES[type?.toLowerCase() ?? ''] : undefined;
+}
+
+/** What to say where `findSource` finds none. */
+export function sourceTypeProblem(type: string | undefined): Problem {
+  const found = type === undefined || type === '' ? 'is missing' : `is ${JSON.stringify(type)}`;
+  return { name: 'SOURCE_TYPE', message: `${found}: expected one of: ${Object.keys(SOURCES).join(', ')}` };
 }
 
 /** Settings of all sources, to tell a mistyped name from one of another connector. */

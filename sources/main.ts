@@ -5,11 +5,12 @@ import { type Environment, findUnknown, readOptions, throwIfProblems } from '../
 import { SINK_OPTIONS } from '../shared/config/sink-options.ts';
 import { SOURCE_OPTIONS, type SourceSettings } from '../shared/config/source-options.ts';
 import type { SourceConnector } from '../shared/connector/connector.ts';
+import { CdcError } from '../shared/errors/cdc-error.ts';
 import { assertTokenWhereNeeded, serveHttp } from '../shared/observe/http.ts';
 import { createLogger } from '../shared/observe/log.ts';
 import { createMetrics } from '../shared/observe/metrics.ts';
 import { runProcess } from '../shared/process/run-process.ts';
-import { allSourceOptionNames, findSource } from './create-source.ts';
+import { allSourceOptionNames, findSource, sourceTypeProblem } from './create-source.ts';
 import { Gate, runSource } from './runner/source-runner.ts';
 import { SourceStatus } from './runner/source-status.ts';
 
@@ -20,11 +21,13 @@ export interface SourceProcessConfig {
 
 /** Reads and checks all settings of a source; every problem at once. */
 export function readSourceConfig(environment: Environment): SourceProcessConfig {
-  const connector = findSource(environment['SOURCE_TYPE']);
-  const options = { ...COMMON_OPTIONS, ...SOURCE_OPTIONS, ...connector.options };
+  const type = environment['SOURCE_TYPE'];
+  const connector = findSource(type);
+  const options = { ...COMMON_OPTIONS, ...SOURCE_OPTIONS, ...connector?.options };
   const { settings, problems } = readOptions(options, environment);
   const known = ['SOURCE_TYPE', 'SINK_TYPE', ...Object.keys(options), ...Object.keys(SINK_OPTIONS), ...allSourceOptionNames()];
-  throwIfProblems([...problems, ...findUnknown(environment, known)]);
+  throwIfProblems([...(connector === undefined ? [sourceTypeProblem(type)] : []), ...problems, ...findUnknown(environment, known)]);
+  if (connector === undefined) throw new CdcError('INVARIANT_BROKEN', 'A source without a type was not refused.');
   assertTokenWhereNeeded(settings);
   return { connector, settings };
 }
@@ -38,7 +41,12 @@ export async function main(argv: readonly string[]): Promise<number> {
     const metrics = createMetrics('source', name);
     const status = new SourceStatus(name, metrics);
     const gate = new Gate();
-    const view = { notReady: () => status.notReady(), status: () => status, pause: () => gate.close(), resume: () => gate.open() };
+    const hold = (isPaused: boolean) => {
+      status.isPaused = isPaused;
+      if (isPaused) gate.close();
+      else gate.open();
+    };
+    const view = { notReady: () => status.notReady(), status: () => status, pause: () => hold(true), resume: () => hold(false) };
     const http = await serveHttp(settings, view, metrics);
     try {
       await runSource({ connector, settings, version: productVersion(), log, status, gate, signal });
@@ -53,4 +61,5 @@ export function productVersion(): string {
   return manifest.version;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+// What still waits for a server that does not answer must not keep the process.
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));

@@ -15,7 +15,10 @@ export const SOURCE_NAME = 'shop';
 export const SLOT = `dbmazz_${SOURCE_NAME}`;
 export type DemoSink = 'clickhouse' | 'postgres';
 export const SINKS: readonly DemoSink[] = ['clickhouse', 'postgres'];
-export const SINK_NAMES = SINKS.map((sink) => `shop-to-${sink}`);
+
+export function sinkName(sink: DemoSink): string {
+  return `${SOURCE_NAME}-to-${sink}`;
+}
 
 const TABLES = 'public.*';
 const STOP_GRACE_MS = 4000;
@@ -31,7 +34,8 @@ export interface WorldOptions {
 export interface DemoWorld extends AsyncDisposable {
   readonly urls: { readonly source: string };
   readonly workload: Workload;
-  readonly connectors: readonly ConnectorProcess[];
+  readonly source: ConnectorProcess;
+  readonly sinks: readonly ConnectorProcess[];
   readonly counts: RowCounts;
   readonly overview: LogOverview;
   /** Rejects with what went wrong in one of the parts; never resolves. */
@@ -65,12 +69,10 @@ export async function openWorld({ changesPerSecond, signal, say }: WorldOptions)
     opening.defer(async () => connector.stop(STOP_GRACE_MS));
     return connector;
   };
-  const connectors = await Promise.all([
-    start('source', 'source', { ...sourceSettings, SOURCE_NAME, HEARTBEAT_INTERVAL_MS: '1000' }),
-    ...SINKS.map(async (sink, place) =>
-      start(`sink ${sink}`, 'sink', { ...sinkSettings[sink], SINK_NAME: SINK_NAMES[place] ?? sink, SINK_TOPICS: `${SOURCE_NAME}.*`, FLUSH_INTERVAL_MS: '500' }),
-    ),
-  ]);
+  const source = await start('source', 'source', { ...sourceSettings, SOURCE_NAME, HEARTBEAT_INTERVAL_MS: '1000' });
+  const sinks = await Promise.all(
+    SINKS.map(async (sink) => start(`sink ${sink}`, 'sink', { ...sinkSettings[sink], SINK_NAME: sinkName(sink), SINK_TOPICS: `${SOURCE_NAME}.*`, FLUSH_INTERVAL_MS: '500' })),
+  );
 
   const counts = new RowCounts(urls);
   opening.defer(async () => counts.close());
@@ -88,7 +90,8 @@ export async function openWorld({ changesPerSecond, signal, say }: WorldOptions)
   return {
     urls,
     workload,
-    connectors,
+    source,
+    sinks,
     counts,
     overview,
     failed: failed.promise,

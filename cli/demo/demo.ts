@@ -4,7 +4,7 @@ import { type TableReport, verify, type VerifyReport } from '../verify/verify.ts
 import { describeTable } from '../verify/describe-report.ts';
 import { CommandFailure, formatCount } from '../terminal.ts';
 import { untilCaughtUp } from './catch-up.ts';
-import { type DemoWorld, openWorld, SINK_NAMES, SINKS, SLOT, SOURCE_NAME } from './demo-world.ts';
+import { type DemoWorld, openWorld, sinkName, SINKS, SLOT, SOURCE_NAME } from './demo-world.ts';
 import { Observer } from './observer.ts';
 import { drawIntroduction } from './picture.ts';
 import { openScreen, type Screen } from './screen.ts';
@@ -27,6 +27,7 @@ export interface DemoResult {
 
 const FRAME_MS = 500;
 const CATCH_UP_MS = 90_000;
+const START_MS = 60_000;
 
 /**
  * The main job, whole: a stack, an order shop with customers in it, one source, two sinks; shows what flows, and
@@ -45,8 +46,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 }
 
 async function flowOnce(options: DemoOptions, world: DemoWorld, observer: Observer, screen: Screen): Promise<readonly VerifyReport[]> {
-  const endsAt = performance.now() + options.seconds * 1000;
-  await watch({ ...options, world, observer, screen, hint: `ends by itself after ${options.seconds} s and a verification`, isOver: () => performance.now() > endsAt });
+  await watch({ ...options, world, observer, screen, hint: 'starting: each part opens its connections', isOver: within(START_MS, () => observer.isFlowing) });
+  await watch({ ...options, world, observer, screen, hint: `ends by itself after ${options.seconds} s of this, and a verification`, isOver: within(options.seconds * 1000, () => false) });
   options.signal.throwIfAborted();
   return verifyAll(options, world, observer, screen);
 }
@@ -66,6 +67,12 @@ async function flowUntilStopped(options: DemoOptions, world: DemoWorld, observer
     stopListening();
   }
   return [];
+}
+
+/** True once it is so, and after that time in any case. */
+function within(ms: number, isSo: () => boolean): () => boolean {
+  const end = performance.now() + ms;
+  return () => isSo() || performance.now() > end;
 }
 
 interface Watch {
@@ -90,8 +97,8 @@ async function watch({ world, observer, screen, hint, signal, isOver }: Watch): 
 async function verifyAll({ signal }: DemoOptions, world: DemoWorld, observer: Observer, screen: Screen): Promise<readonly VerifyReport[]> {
   await world.closeShop();
   screen.show(observer.scene('arriving', 'the shop is closed for a moment, until every change has arrived'));
-  const groups = SINK_NAMES.map((name) => `dbmazz.${name}`);
-  const arrived = untilCaughtUp({ sourceUrl: world.urls.source, slot: SLOT, sourceName: SOURCE_NAME, groups, overview: world.overview, withinMs: CATCH_UP_MS, signal });
+  const groups = SINKS.map((sink) => `dbmazz.${sinkName(sink)}`);
+  const arrived = untilCaughtUp({ source: world.source, sourceUrl: world.urls.source, slot: SLOT, sourceName: SOURCE_NAME, groups, overview: world.overview, withinMs: CATCH_UP_MS, signal });
   await Promise.race([arrived.catch(withLogs(world)), world.failed]);
   await observer.look();
   await observer.lookAtRows();
@@ -108,10 +115,10 @@ async function verifyAll({ signal }: DemoOptions, world: DemoWorld, observer: Ob
 }
 
 /** What the parts have logged last says why they do not get on. */
-function withLogs({ connectors }: DemoWorld): (error: unknown) => never {
+function withLogs({ source, sinks }: DemoWorld): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof CommandFailure)) throw error;
-    const logs = connectors.map(({ title, lastLines }) => `The last lines of the log of ${title}:\n${lastLines()}`);
+    const logs = [source, ...sinks].map(({ title, lastLines }) => `The last lines of the log of ${title}:\n${lastLines()}`);
     throw new CommandFailure([error.message, ...logs].join('\n'), { cause: error });
   };
 }

@@ -23,7 +23,7 @@ export class Observer {
 
   constructor(world: DemoWorld) {
     this.#world = world;
-    this.#watched = world.connectors.map((process) => ({ process, rate: new Rate(), lags: [] }));
+    this.#watched = [world.source, ...world.sinks].map((process) => ({ process, rate: new Rate(), lags: [] }));
   }
 
   async look(): Promise<void> {
@@ -39,6 +39,11 @@ export class Observer {
     if (now - this.#rowsAt < ROWS_EVERY_MS) return;
     this.#rowsAt = now;
     void this.lookAtRows();
+  }
+
+  /** Whether every part has done something. */
+  get isFlowing(): boolean {
+    return this.#watched.every(({ process }) => (process.status?.records ?? 0) > 0);
   }
 
   async lookAtRows(): Promise<void> {

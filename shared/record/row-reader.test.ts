@@ -73,13 +73,12 @@ test('an array in several blocks, with and without their sizes, is one array', (
   expect(skipping.position).toBe(9);
 });
 
-test('a decimal of a million bytes is read in no time', () => {
-  const bytes = Buffer.alloc(1_000_004, 0x55);
-  bytes.set([0x80, 0x89, 0x7a], 0);
+test('a decimal of many bytes does not take the square of their number', () => {
+  const bytes = Buffer.alloc(200_003, 0x55);
+  bytes.set([0x80, 0xb5, 0x18], 0);
   const startedAt = performance.now();
-  const text = new RowReader(bytes).decimal(0);
-  expect(text.length).toBe(2_408_240);
-  expect(performance.now() - startedAt).toBeLessThan(10_000);
+  expect(new RowReader(bytes).decimal(0)).toHaveLength(481_648);
+  expect(performance.now() - startedAt).toBeLessThan(1500);
 });
 
 test('a decimal of no bytes, a negative length and a varint of too many bytes are refused', () => {

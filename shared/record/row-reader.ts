@@ -190,9 +190,8 @@ export class RowReader {
   }
 
   #bigUnscaled(start: number, length: number): bigint {
-    let value = BigInt(this.#bytes.readInt8(start));
-    for (let at = start + 1; at < start + length; at++) value = (value << 8n) | BigInt(this.#bytes[at] as number);
-    return value;
+    const digits = this.#bytes.toString('hex', start, start + length);
+    return BigInt.asIntN(length * 8, BigInt(`0x${digits}`));
   }
 
   #byte(): number {

@@ -204,4 +204,14 @@ test('timestamps in milliseconds are rounded down, before 1970 and far away as w
   expect(roundTrip(table, [1_999])).toEqual([1000]);
   expect(roundTrip(table, [-1])).toEqual([-1000]);
   expect(roundTrip(table, [-62_135_596_800_000_001n])).toEqual([-62_135_596_800_001_000n]);
+  expect(roundTrip(table, [-62_135_596_800_001_000n])).toEqual([-62_135_596_800_001_000n]);
+});
+
+test('the infinities are the ends of the 64 bits that travel, in milliseconds as in microseconds', () => {
+  for (const unit of ['micros', 'millis'] as const) {
+    const table = tableOf([{ kind: 'timestamp', unit }, { kind: 'timestampTz', unit }], [0, 1]);
+    const row = new RowWriter().row(table, [TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY]);
+    const reader = new RowReader(row.bytes, row.start);
+    expect([reader.long(), reader.long()]).toEqual([INT64_MAX, INT64_MIN]);
+  }
 });

@@ -1,7 +1,7 @@
 import { type DataType, encodingOf, isMillis, scaleOf } from './data-type.ts';
 import { Row } from './row.ts';
 import type { TableSchema } from './table-schema.ts';
-import { UNCHANGED, type Value } from './value.ts';
+import { TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, UNCHANGED, type Value } from './value.ts';
 
 const ABSENT = 0;
 const PRESENT = 2;
@@ -276,6 +276,9 @@ function latin1(source: Uint8Array, start: number, end: number): string {
   return Buffer.from(source.buffer, source.byteOffset + start, end - start).latin1Slice();
 }
 
+/** Rounded down; an infinity stays the end of the range. */
 function toMillis(micros: number | bigint): number | bigint {
-  return typeof micros === 'bigint' ? (micros - (((micros % 1000n) + 1000n) % 1000n)) / 1000n : Math.floor(micros / 1000);
+  if (typeof micros === 'number') return Math.floor(micros / 1000);
+  if (micros === TIMESTAMP_INFINITY || micros === TIMESTAMP_MINUS_INFINITY) return micros;
+  return micros < 0n ? (micros - 999n) / 1000n : micros / 1000n;
 }

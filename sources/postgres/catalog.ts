@@ -1,30 +1,42 @@
 import type { Client } from 'pg';
+import type { DataType } from '../../shared/record/data-type.ts';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { type ColumnDef, type TableRef, TableSchema } from '../../shared/record/table-schema.ts';
-import type { RelationMessage } from './parser.ts';
+import type { RelationMessage, RelationMessageColumn } from './parser.ts';
 import type { RelationColumn } from './relation.ts';
-import { DESCRIBE_TABLES } from './statements.ts';
+import { DESCRIBE_TABLES, DESCRIBE_TYPES } from './statements.ts';
 import { type NativeType, toDataType, type TypeHandling } from './types.ts';
 
-/** One column as the catalogue describes it. */
-export interface CatalogColumn {
-  readonly name: string;
+/** A type as the catalogue describes it: of a column, or by itself. */
+export interface CatalogType {
   readonly typeId: number;
   readonly typeModifier: number;
-  readonly notNull: boolean;
-  readonly isGenerated: boolean;
   readonly declaration: string;
   readonly native: NativeType;
+}
+
+/** One column as the catalogue describes it. */
+export interface CatalogColumn extends CatalogType {
+  readonly name: string;
+  readonly notNull: boolean;
+  readonly isGenerated: boolean;
   /** Place in the primary key, or null. */
   readonly primaryPlace: number | null;
   readonly identityPlace: number | null;
 }
 
 export interface CatalogTable {
+  /** `pg_class.oid`, by which the log names the table. */
+  readonly id: number;
   readonly ref: TableRef;
   readonly replicaIdentity: string;
   readonly isPartitioned: boolean;
   readonly canSelect: boolean;
   readonly isOwner: boolean;
+  /** Policies hide rows of the table from our user. */
+  readonly hasRowSecurity: boolean;
+  /** A deferrable primary key is no replica identity (PostgreSQL manual, ALTER TABLE). */
+  readonly hasImmediateKey: boolean;
   readonly expectedRows: number;
   readonly tableBytes: number;
   readonly columns: readonly CatalogColumn[];
@@ -42,20 +54,9 @@ export interface TableVersion {
   readonly columns: readonly RelationColumn[];
 }
 
-interface CatalogRow {
-  readonly schema: string;
-  readonly name: string;
-  readonly replica_identity: string;
-  readonly kind: string;
-  readonly can_select: boolean;
-  readonly is_owner: boolean;
-  readonly expected_rows: number;
-  readonly table_bytes: number;
-  readonly column_name: string;
+interface TypeRow {
   readonly type_id: string;
   readonly type_modifier: number;
-  readonly not_null: boolean;
-  readonly is_generated: boolean;
   readonly declaration: string;
   readonly is_array: boolean;
   readonly dimensions: number;
@@ -63,6 +64,23 @@ interface CatalogRow {
   readonly type_category: string;
   readonly base_modifier: number;
   readonly enum_values: readonly string[];
+}
+
+interface CatalogRow extends TypeRow {
+  readonly schema: string;
+  readonly name: string;
+  readonly table_id: string;
+  readonly replica_identity: string;
+  readonly kind: string;
+  readonly can_select: boolean;
+  readonly is_owner: boolean;
+  readonly has_row_security: boolean;
+  readonly has_immediate_key: boolean;
+  readonly expected_rows: number;
+  readonly table_bytes: number;
+  readonly column_name: string;
+  readonly not_null: boolean;
+  readonly is_generated: boolean;
   readonly primary_place: number | null;
   readonly identity_place: number | null;
 }
@@ -73,14 +91,23 @@ export async function describeTables(client: Client, tables: readonly TableRef[]
   return [...Map.groupBy(rows, ({ schema, name }) => JSON.stringify([schema, name])).values()].map(toTable);
 }
 
+/** Describes types that the log uses, also of columns that no table has any more; those that were dropped are missing. */
+export async function describeTypes(client: Client, columns: readonly RelationMessageColumn[]): Promise<readonly CatalogType[]> {
+  const { rows } = await client.query<TypeRow>(DESCRIBE_TYPES, [columns.map(({ typeId }) => typeId), columns.map(({ typeModifier }) => typeModifier)]);
+  return rows.map(toType);
+}
+
 function toTable(rows: readonly CatalogRow[]): CatalogTable {
   const first = rows[0] as CatalogRow;
   return {
+    id: Number(first.table_id),
     ref: { schema: first.schema, name: first.name },
     replicaIdentity: first.replica_identity,
     isPartitioned: first.kind === 'p',
     canSelect: first.can_select,
     isOwner: first.is_owner,
+    hasRowSecurity: first.has_row_security,
+    hasImmediateKey: first.has_immediate_key,
     expectedRows: first.expected_rows,
     tableBytes: first.table_bytes,
     columns: rows.map(toColumn),
@@ -88,16 +115,16 @@ function toTable(rows: readonly CatalogRow[]): CatalogTable {
 }
 
 function toColumn(row: CatalogRow): CatalogColumn {
+  const { column_name: name, not_null: notNull, is_generated: isGenerated, primary_place: primaryPlace, identity_place: identityPlace } = row;
+  return { ...toType(row), name, notNull, isGenerated, primaryPlace, identityPlace };
+}
+
+function toType(row: TypeRow): CatalogType {
   return {
-    name: row.column_name,
     typeId: Number(row.type_id),
     typeModifier: row.type_modifier,
-    notNull: row.not_null,
-    isGenerated: row.is_generated,
     declaration: row.declaration,
     native: { name: row.type_name, category: row.type_category, modifier: row.base_modifier, isArray: row.is_array, dimensions: row.dimensions, enumValues: row.enum_values },
-    primaryPlace: row.primary_place,
-    identityPlace: row.identity_place,
   };
 }
 
@@ -122,65 +149,104 @@ export function keyOf(table: CatalogTable): readonly string[] {
     .map(({ name }) => name);
 }
 
-/** The version of a table that the catalogue knows now. Columns of types that cannot be carried are left out. */
+/** The version of a table that the catalogue knows now. Throws `TYPE_UNSUPPORTED`. */
 export function toTableVersion(table: CatalogTable, rules: SchemaRules): TableVersion {
-  const sent = table.columns.filter(({ isGenerated }) => !isGenerated);
-  return build(table.ref, sent, keyOf(table), rules);
+  return build(table.ref, sentColumns(table), keyOf(table), rules);
+}
+
+/** What is known where the log and the catalogue are at different places: descriptions of the table, and of types. */
+export interface KnownVersions {
+  /** The likelier first. */
+  readonly tables: readonly CatalogTable[];
+  readonly types: readonly CatalogType[];
 }
 
 /**
  * The version of a table that a Relation message speaks of, with what only the catalogue knows taken from there by
- * column name: the catalogue may be ahead of the log. Undefined where it lacks the type of a column.
+ * column name: the catalogue may be ahead of the log. Undefined where a type of it is known nowhere.
  */
-export function toRelationVersion(message: RelationMessage, known: CatalogTable, rules: SchemaRules): TableVersion | undefined {
+export function toRelationVersion(message: RelationMessage, known: KnownVersions, rules: SchemaRules): TableVersion | undefined {
   const columns: CatalogColumn[] = [];
   for (const column of message.columns) {
-    const same = known.columns.find(({ name, typeId }) => name === column.name && typeId === column.typeId);
-    const like = same ?? known.columns.find(({ typeId }) => typeId === column.typeId);
-    if (like === undefined) return undefined;
-    columns.push(adapt(like, column, same !== undefined));
+    const found = findColumn(column, known);
+    if (found === undefined) return undefined;
+    columns.push(found);
   }
-  const flagged = new Set(message.columns.filter(({ isKey }) => isKey).map(({ name }) => name));
-  const names = new Set(message.columns.map(({ name }) => name));
-  const key = keyOf(known).filter((name) => names.has(name));
-  const isWhole = message.replicaIdentity === 'f' || (key.length === flagged.size && key.every((name) => flagged.has(name)));
-  return build({ schema: message.schema, name: message.name }, columns, isWhole ? key : [...flagged], rules);
+  return build({ schema: message.schema, name: message.name }, columns, keyOfMessage(message, known.tables), rules);
 }
 
-function adapt(like: CatalogColumn, column: { readonly name: string; readonly typeModifier: number; readonly isKey: boolean }, isSame: boolean): CatalogColumn {
-  const hasSameModifier = like.typeModifier === column.typeModifier;
-  return {
-    ...like,
-    name: column.name,
-    typeModifier: column.typeModifier,
-    notNull: isSame && like.notNull,
-    isGenerated: false,
-    declaration: hasSameModifier ? like.declaration : like.declaration.replace(/\(.*\)/, ''),
-    native: hasSameModifier ? like.native : { ...like.native, modifier: column.typeModifier },
-  };
+/** The column itself, or else a type that the log can mean by it. */
+function findColumn({ name, typeId, typeModifier }: RelationMessageColumn, { tables, types }: KnownVersions): CatalogColumn | undefined {
+  const columns = tables.flatMap((table) => table.columns).filter((column) => column.typeId === typeId && column.typeModifier === typeModifier);
+  const same = columns.find((column) => column.name === name);
+  if (same !== undefined) return { ...same, isGenerated: false };
+  const type = types.find((candidate) => candidate.typeId === typeId && candidate.typeModifier === typeModifier) ?? columns[0];
+  return type === undefined ? undefined : { ...type, name, notNull: false, isGenerated: false, primaryPlace: null, identityPlace: null };
+}
+
+/** The message says which columns make the key, their order is the catalogue's. */
+function keyOfMessage(message: RelationMessage, tables: readonly CatalogTable[]): readonly string[] {
+  const flagged = keyFlags(message);
+  const keys = tables.map(keyOf);
+  if (flagged !== undefined) return keys.find((key) => isSameSet(key, flagged)) ?? flagged;
+  const names = new Set(message.columns.map(({ name }) => name));
+  return keys.find((key) => key.length > 0 && key.every((name) => names.has(name))) ?? [];
 }
 
 /** Whether a Relation message speaks of the version that the catalogue knows. */
 export function matches(message: RelationMessage, table: CatalogTable): boolean {
-  const sent = table.columns.filter(({ isGenerated }) => !isGenerated);
+  const sent = sentColumns(table);
+  const flagged = keyFlags(message);
   return (
     sent.length === message.columns.length &&
     sent.every(({ name, typeId, typeModifier }, index) => {
       const column = message.columns[index];
       return column?.name === name && column.typeId === typeId && column.typeModifier === typeModifier;
-    })
+    }) &&
+    message.replicaIdentity === table.replicaIdentity &&
+    (flagged === undefined || isSameSet(keyOf(table), flagged))
   );
+}
+
+/** pgoutput sends no generated columns. */
+function sentColumns(table: CatalogTable): readonly CatalogColumn[] {
+  return table.columns.filter(({ isGenerated }) => !isGenerated);
+}
+
+/** Undefined where the message does not tell the key: REPLICA IDENTITY FULL flags all columns, NOTHING none. */
+function keyFlags({ columns, replicaIdentity }: RelationMessage): readonly string[] | undefined {
+  const flagged = columns.filter(({ isKey }) => isKey).map(({ name }) => name);
+  return replicaIdentity === 'f' || flagged.length === 0 ? undefined : flagged;
+}
+
+function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name));
 }
 
 function build(ref: TableRef, sent: readonly CatalogColumn[], key: readonly string[], rules: SchemaRules): TableVersion {
   const defs: ColumnDef[] = [];
   const columns: RelationColumn[] = [];
-  for (const { name, native, notNull, declaration } of sent) {
-    const dataType = rules.excluded.has(columnPath(ref, name)) ? undefined : toDataType(native, rules);
-    columns.push({ name, native, column: dataType === undefined ? -1 : defs.length });
-    if (dataType !== undefined) defs.push({ name, dataType, nullable: !notNull, nativeType: declaration });
+  for (const column of sent) {
+    const { name, native, notNull, declaration } = column;
+    const isExcluded = rules.excluded.has(columnPath(ref, name));
+    columns.push({ name, native, column: isExcluded ? -1 : defs.length });
+    if (!isExcluded) defs.push({ name, dataType: carriedType(ref, column, rules), nullable: !notNull, nativeType: declaration });
   }
   const keyIndexes = key.map((name) => defs.findIndex((def) => def.name === name)).filter((index) => index >= 0);
   const table = new TableSchema({ database: rules.database, schema: ref.schema, name: ref.name, columns: defs, key: keyIndexes });
   return { table, columns };
+}
+
+function carriedType(ref: TableRef, column: CatalogColumn, rules: SchemaRules): DataType {
+  const type = toDataType(column.native, rules);
+  if (type !== undefined) return type;
+  const { message, remedy } = unsupportedType(ref, column);
+  throw new CdcError('TYPE_UNSUPPORTED', message, { remedy });
+}
+
+export function unsupportedType(ref: TableRef, column: CatalogColumn): { readonly message: string; readonly remedy: string } {
+  return {
+    message: `Column ${column.name} of ${ref.schema}.${ref.name} has the type ${column.declaration}, which cannot be carried as it is.`,
+    remedy: `Set EXCLUDE_COLUMNS=${columnPath(ref, column.name)} to leave it out, or UNKNOWN_TYPES=string to carry its text.`,
+  };
 }

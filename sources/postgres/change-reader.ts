@@ -15,12 +15,23 @@ export interface ReaderHooks {
   onMessage(message: LogicalMessage): void;
   /** A row change, before it is handed on. False leaves it out. */
   onChange(xid: number, commitPosition: string, relation: Relation, row: Row): boolean;
+  /** A TRUNCATE, before it is handed on. False leaves it out. */
+  onTruncate(xid: number, commitPosition: string, relation: Relation): boolean;
   /** A transaction has ended: its position, and where its commit ends in the log. */
   onCommit(position: string, ordinal: number, endLsn: string): void;
 }
 
+/** A record whose values are not all there: its place in the batch, and where to read its row again. */
+export interface IncompleteRecord {
+  readonly index: number;
+  readonly relation: Relation;
+  /** Text of the key columns, in key order. */
+  readonly key: readonly string[];
+}
+
 /**
  * Reads the messages of pgoutput, protocol version 1, into records. Records gather in `records` until they are taken.
+ * Changes of tables that were not asked for count in the ordinals, so that these stay when TABLES changes.
  *
  * A value that was not sent, but that the old row has (REPLICA IDENTITY FULL), is taken from there. An update that
  * changes the key and leaves large values out is noted in `incomplete`: nobody downstream could find them under the
@@ -31,7 +42,7 @@ export class ChangeReader {
   readonly #writer = new RowWriter();
   readonly #relations = new Map<number, Relation | null>();
   records: CdcRecord[] = [];
-  incomplete: number[] = [];
+  incomplete: IncompleteRecord[] = [];
   bytes = 0;
   #xid = 0;
   #committedAtMicros = 0;
@@ -48,7 +59,7 @@ export class ChangeReader {
     return this.#isOpen;
   }
 
-  take(): { readonly records: CdcRecord[]; readonly incomplete: number[]; readonly bytes: number } {
+  take(): { readonly records: CdcRecord[]; readonly incomplete: IncompleteRecord[]; readonly bytes: number } {
     const taken = { records: this.records, incomplete: this.incomplete, bytes: this.bytes };
     this.records = [];
     this.incomplete = [];
@@ -63,6 +74,15 @@ export class ChangeReader {
 
   /** Reads one message. A promise means: hand in no more until it is resolved. Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`. */
   read(bytes: Buffer): Promise<void> | undefined {
+    try {
+      return this.#read(bytes);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new CdcError('PARSE_FAILED', 'The replication stream is broken: a message ends too early.', { cause: error });
+    }
+  }
+
+  #read(bytes: Buffer): Promise<void> | undefined {
     switch (bytes[0]) {
       case MESSAGE.insert:
         this.#insert(bytes);
@@ -125,27 +145,28 @@ export class ChangeReader {
 
   #insert(bytes: Buffer): void {
     const relation = this.#relationAt(bytes);
-    if (relation === null) return;
+    if (relation === null) return this.#pass();
     const after = relation.readTuple(bytes, 6, this.#writer);
     this.#change('insert', relation, null, after);
   }
 
   #update(bytes: Buffer): void {
     const relation = this.#relationAt(bytes);
-    if (relation === null) return;
+    if (relation === null) return this.#pass();
     const hasOld = bytes[5] !== TUPLE.new;
     const before = hasOld ? relation.readTuple(bytes, 6, this.#writer) : null;
-    const after = relation.readTuple(bytes, hasOld ? relation.end + 1 : 6, this.#writer);
+    const start = hasOld ? relation.end + 1 : 6;
+    const after = relation.readTuple(bytes, start, this.#writer, before);
     if (after.unchanged === null || before === null) return this.#change('update', relation, before, after);
     const completed = bytes[5] === TUPLE.old ? this.#complete(before, after) : after;
     const isKeyChanged = completed.unchanged !== null && before.keyText() !== after.keyText();
-    if (isKeyChanged) this.incomplete.push(this.records.length);
+    if (isKeyChanged) this.#needRow(bytes, start, relation);
     this.#change('update', relation, before, completed);
   }
 
   #delete(bytes: Buffer): void {
     const relation = this.#relationAt(bytes);
-    if (relation === null) return;
+    if (relation === null) return this.#pass();
     this.#change('delete', relation, relation.readTuple(bytes, 6, this.#writer), null);
   }
 
@@ -153,8 +174,8 @@ export class ChangeReader {
     for (const id of parseTruncate(bytes).relationIds) {
       const relation = this.#relations.get(id);
       if (relation === undefined) throw this.#unknownRelation(id);
-      if (relation === null) continue;
       this.#ordinal++;
+      if (relation === null || !this.#hooks.onTruncate(this.#xid, this.#transaction, relation)) continue;
       this.#push({ kind: 'truncate', table: relation.table, position: this.#position(), committedAtMicros: this.#committedAtMicros, version: 0 }, 0);
     }
   }
@@ -165,6 +186,17 @@ export class ChangeReader {
     if (after !== null && !this.#hooks.onChange(this.#xid, this.#transaction, relation, after)) return;
     const bytes = (before?.byteLength ?? 0) + (after?.byteLength ?? 0);
     this.#push({ kind, table: relation.table, before, after, position: this.#position(), committedAtMicros: this.#committedAtMicros, version: 0 }, bytes);
+  }
+
+  /** A change that is not wanted. */
+  #pass(): void {
+    this.#ordinal++;
+  }
+
+  #needRow(bytes: Buffer, start: number, relation: Relation): void {
+    const old = relation.keyTexts(bytes, 6);
+    const key = relation.keyTexts(bytes, start).map((text, place) => text ?? old[place] ?? '');
+    this.incomplete.push({ index: this.records.length, relation, key });
   }
 
   /** Values that were not sent, from the whole old row. */

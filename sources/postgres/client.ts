@@ -1,15 +1,18 @@
 import pg, { type Client } from 'pg';
-import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
+import { CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
 import type { PostgresSourceConfig } from './config.ts';
 
-/** The text forms that the parser reads: these are the session's, whatever the server's defaults. */
-const SESSION = ['datestyle=ISO', 'intervalstyle=postgres', 'timezone=UTC', 'bytea_output=hex', 'extra_float_digits=3', 'statement_timeout=0', 'lock_timeout=0', 'idle_in_transaction_session_timeout=0', 'client_encoding=UTF8'];
+/**
+ * The text forms that the parser reads: these are the session's, whatever the server's defaults. Without row_security
+ * a query that policies would cut short fails.
+ */
+const SESSION = ['datestyle=ISO', 'intervalstyle=postgres', 'timezone=UTC', 'bytea_output=hex', 'extra_float_digits=3', 'statement_timeout=0', 'lock_timeout=0', 'idle_in_transaction_session_timeout=0', 'client_encoding=UTF8', 'row_security=off'];
 
 export function clientConfig(config: PostgresSourceConfig): pg.ClientConfig {
   return {
     connectionString: config.connectionString,
     application_name: `dbmazz ${config.name}`,
-    options: SESSION.map((setting) => `-c ${setting}`).join(' '),
+    options: [...config.serverOptions, ...SESSION.map((setting) => `-c ${setting}`)].join(' '),
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     types: { getTypeParser: (oid: number, format?: 'text' | 'binary') => pg.types.getTypeParser(oid, format as 'text') } as pg.CustomTypesConfig,
@@ -63,11 +66,19 @@ export function toPostgresError(error: unknown, doing: string): CdcError {
       return new CdcError('SETUP_LIMIT_REACHED', 'The source has no free replication slot.', details);
     case '53300':
       return new CdcError('CONNECTION_LOST', 'The source has no free connection.', { ...details, remedy: 'Raise max_connections and max_wal_senders, or close connections.' });
+    case '25006':
+      return new CdcError('SETUP_PUBLICATION', `The source is read-only (${doing}).`, { ...details, remedy: 'Set SOURCE_URL to the primary server.' });
     case '42704':
       return new CdcError('POSITION_LOST', `The slot or publication is gone (${doing}).`, details);
     case '55000':
       return new CdcError('POSITION_LOST', `The replication slot can no longer be used (${doing}).`, details);
     default:
+      if (isBug(error)) return toCdcError(error);
       return new CdcError('CONNECTION_LOST', `The connection to the source failed while ${doing}.`, details);
   }
+}
+
+/** The driver's errors and the system's have other classes. */
+function isBug(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
 }

@@ -13,8 +13,11 @@ const ESCAPES: Record<number, number> = { 0x62: 0x08, 0x66: 0x0c, 0x6e: 0x0a, 0x
 export class CopyTextReader {
   readonly #relation: Relation;
   readonly #writer: RowWriter;
-  #rest: Buffer = Buffer.alloc(0);
+  /** Pieces of a line whose end has not come yet; joined only then, since a line may come in thousands of pieces. */
+  #pieces: Buffer[] = [];
   #lastLine: Buffer = Buffer.alloc(0);
+  /** The next backslash at or behind the last place that was asked for. */
+  #escape = 0;
 
   constructor(relation: Relation, writer: RowWriter) {
     this.#relation = relation;
@@ -23,16 +26,12 @@ export class CopyTextReader {
 
   /** The rows that a piece of the output completes. */
   read(piece: Buffer): Row[] {
-    const bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
-    const rows: Row[] = [];
-    let start = 0;
-    for (let end = bytes.indexOf(NEWLINE, start); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-      rows.push(this.#row(bytes, start, end));
-      this.#lastLine = bytes.subarray(start, end);
-      start = end + 1;
+    if (!piece.includes(NEWLINE)) {
+      if (piece.length > 0) this.#pieces.push(piece);
+      return [];
     }
-    this.#rest = bytes.subarray(start);
-    return rows;
+    const bytes = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece]);
+    return this.#rows(bytes);
   }
 
   /** Text of some columns of the last row, by their place in the output. */
@@ -45,13 +44,27 @@ export class CopyTextReader {
     });
   }
 
+  #rows(bytes: Buffer): Row[] {
+    const rows: Row[] = [];
+    let start = 0;
+    this.#escape = bytes.indexOf(BACKSLASH);
+    for (let end = bytes.indexOf(NEWLINE, start); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
+      rows.push(this.#row(bytes, start, end));
+      this.#lastLine = bytes.subarray(start, end);
+      start = end + 1;
+    }
+    this.#pieces = start < bytes.length ? [bytes.subarray(start)] : [];
+    return rows;
+  }
+
   #row(bytes: Buffer, start: number, end: number): Row {
     const relation = this.#relation;
     this.#writer.begin();
+    const last = relation.columnCount - 1;
     let at = start;
-    for (let index = 0; index < relation.columnCount; index++) {
+    for (let index = 0; index <= last; index++) {
       if (at > end) throw new CdcError('PARSE_FAILED', `A row of ${relation.table.qualifiedName} has too few columns.`);
-      let stop = bytes.indexOf(TAB, at);
+      let stop = index === last ? end : bytes.indexOf(TAB, at);
       if (stop < 0 || stop > end) stop = end;
       this.#cell(index, bytes, at, stop);
       at = stop + 1;
@@ -62,11 +75,16 @@ export class CopyTextReader {
   #cell(index: number, bytes: Buffer, start: number, end: number): void {
     const code = this.#relation.codeOf(index);
     if (code === 0) return;
-    if (end - start === 2 && bytes[start] === BACKSLASH && bytes[start + 1] === UPPER_N) return this.#writer.absent();
-    const escape = bytes.indexOf(BACKSLASH, start);
-    if (escape < 0 || escape >= end) return this.#relation.writeCell(index, code, bytes, start, end, this.#writer);
+    if (!this.#hasEscape(bytes, start, end)) return this.#relation.writeCell(index, code, bytes, start, end, this.#writer);
+    if (end - start === 2 && bytes[start + 1] === UPPER_N) return this.#writer.absent();
     const plain = unescape(bytes.subarray(start, end));
     this.#relation.writeCell(index, code, plain, 0, plain.length, this.#writer);
+  }
+
+  /** Each byte is looked at once, however many cells have no escape. */
+  #hasEscape(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#escape >= 0 && this.#escape < start) this.#escape = bytes.indexOf(BACKSLASH, start);
+    return this.#escape >= 0 && this.#escape < end;
   }
 }
 

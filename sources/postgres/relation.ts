@@ -3,7 +3,7 @@ import type { DataType } from '../../shared/record/data-type.ts';
 import type { Row } from '../../shared/record/row.ts';
 import type { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
-import { arrayTextToJson, fitsTimestamp, parseArrayText, parseFloating, temporalText, valueFromText } from './text-values.ts';
+import { type ArrayText, arrayTextToJson, parseArrayText, parseFloating, temporalText, timestampOf, valueFromText } from './text-values.ts';
 import { CELL, type CellCode, cellCodeOf, type NativeType } from './types.ts';
 
 const NULL = 0x6e;
@@ -29,6 +29,7 @@ export interface RelationColumn {
  */
 export class Relation {
   readonly table: TableSchema;
+  readonly columns: readonly RelationColumn[];
   readonly #codes: Uint8Array;
   readonly #isKey: Uint8Array;
   readonly #scales: Int32Array;
@@ -39,6 +40,7 @@ export class Relation {
 
   constructor(table: TableSchema, columns: readonly RelationColumn[]) {
     this.table = table;
+    this.columns = columns;
     const kept = (index: number) => table.layout[index];
     this.#codes = Uint8Array.from(columns, ({ column, native }) => (column < 0 ? 0 : cellCodeOf(table.column(column).dataType, native)));
     this.#isKey = Uint8Array.from(columns, ({ column }) => (kept(column)?.isKey === true ? 1 : 0));
@@ -53,9 +55,10 @@ export class Relation {
 
   /**
    * Reads a TupleData (PostgreSQL manual, 54.9 "Logical Replication Message Formats") that starts at `start`.
-   * Sets `end`. Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`.
+   * A key of some kilobytes may be left out of a new row as unchanged: it is taken from `old`.
+   * Sets `end`. Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`, `RangeError` where the message ends too early.
    */
-  readTuple(bytes: Buffer, start: number, writer: RowWriter): Row {
+  readTuple(bytes: Buffer, start: number, writer: RowWriter, old: Row | null = null): Row {
     const codes = this.#codes;
     if (bytes.readUInt16BE(start) !== codes.length) throw this.#broken('a tuple has another number of columns than its relation');
     let at = start + 2;
@@ -73,7 +76,10 @@ export class Relation {
         at = end;
       } else if (kind === NULL || kind === UNCHANGED) {
         if (code === 0) continue;
-        if (this.#isKey[index] === 1) throw this.#broken('a key column has no value');
+        if (this.#isKey[index] === 1) {
+          this.#writeOldKey(index, kind, old, writer);
+          continue;
+        }
         if (kind === UNCHANGED) (unchanged ??= []).push(this.#columns[index] as number);
         writer.absent();
       } else {
@@ -82,6 +88,20 @@ export class Relation {
     }
     this.end = at;
     return writer.end(this.table, unchanged);
+  }
+
+  /** The text of the key columns of a TupleData, in key order; undefined for one that was not sent. */
+  keyTexts(bytes: Buffer, start: number): (string | undefined)[] {
+    const texts = this.table.key.map((): string | undefined => undefined);
+    let at = start + 2;
+    for (const { column } of this.columns) {
+      if (bytes[at++] !== TEXT) continue;
+      const end = at + 4 + bytes.readUInt32BE(at);
+      const place = this.table.key.indexOf(column);
+      if (place >= 0) texts[place] = bytes.utf8Slice(at + 4, end);
+      at = end;
+    }
+    return texts;
   }
 
   /** Whether a cell of this place is written at all, and how. */
@@ -117,7 +137,7 @@ export class Relation {
         this.#assertFinite(bytes, start, index);
         return writer.decimalFromDigits(bytes, start, end, this.#scales[index] as number);
       case CELL.timestamp:
-        return writer.long(checkedTimestamp(bytes, start, end));
+        return writer.long(timestampOf(bytes, start, end));
       case CELL.double:
         return writer.double(parseFloating(bytes, start, end));
       case CELL.float:
@@ -129,7 +149,7 @@ export class Relation {
       case CELL.timeMillis:
         return writer.int(Math.floor(temporalText.time(bytes, start, end) / 1000));
       case CELL.timestampMillis:
-        return writer.value({ kind: 'timestamp', unit: 'millis' }, checkedTimestamp(bytes, start, end));
+        return writer.value({ kind: 'timestamp', unit: 'millis' }, timestampOf(bytes, start, end));
       case CELL.bytes: {
         const decoded = Buffer.from(bytes.latin1Slice(start + 2, end), 'hex');
         return writer.slice(decoded, 0, decoded.length);
@@ -137,19 +157,29 @@ export class Relation {
       case CELL.array:
         return this.#writeArray(index, bytes.utf8Slice(start, end), writer);
       case CELL.nestedArray:
-        return writer.string(arrayTextToJson(parseArrayText(bytes.utf8Slice(start, end)), this.#elements[index] ?? { kind: 'text' }));
+        return writer.string(arrayTextToJson(this.#parseArray(index, bytes.utf8Slice(start, end)), this.#elements[index] ?? { kind: 'text' }));
     }
+  }
+
+  #writeOldKey(index: number, kind: number, old: Row | null, writer: RowWriter): void {
+    if (kind !== UNCHANGED || old === null) throw this.#broken('a key column has no value');
+    const column = this.#columns[index] as number;
+    writer.value(this.table.column(column).dataType, old.values()[column] ?? null);
   }
 
   #writeArray(index: number, text: string, writer: RowWriter): void {
     const element = this.#elements[index] ?? { kind: 'text' };
-    const values = parseArrayText(text).map((item) => {
+    const values = this.#parseArray(index, text).map((item) => {
       if (item !== null && typeof item !== 'string') {
         throw new CdcError('VALUE_OUT_OF_RANGE', 'An array of several dimensions came in a column that was declared with one.', { remedy: 'Declare the dimensions (for instance int[][]), or exclude the column with EXCLUDE_COLUMNS.' });
       }
       return item === null ? null : valueFromText(element, item);
     });
     writer.array(element, values);
+  }
+
+  #parseArray(index: number, text: string): ArrayText {
+    return parseArrayText(text, delimiterOf(this.columns[index]?.native));
   }
 
   #assertFinite(bytes: Buffer, start: number, index: number): void {
@@ -177,7 +207,14 @@ export class Relation {
 
 function elementOf(type: DataType | undefined, native: NativeType): DataType | undefined {
   if (type?.kind === 'array') return type.element;
-  return native.isArray && (native.name === 'int2' || native.name === 'int4') ? { kind: 'int32' } : undefined;
+  if (!native.isArray) return undefined;
+  if (native.name === 'bool') return { kind: 'boolean' };
+  return native.name === 'int2' || native.name === 'int4' ? { kind: 'int32' } : undefined;
+}
+
+/** `pg_type.typdelim`, which is a comma for every type but one. */
+function delimiterOf(native: NativeType | undefined): string {
+  return native?.name === 'box' ? ';' : ',';
 }
 
 function parseSmallInteger(bytes: Buffer, start: number, end: number): number {
@@ -185,11 +222,4 @@ function parseSmallInteger(bytes: Buffer, start: number, end: number): number {
   let value = 0;
   for (let at = isNegative ? start + 1 : start; at < end; at++) value = value * 10 + ((bytes[at] as number) - DIGIT_0);
   return isNegative ? -value : value;
-}
-
-function checkedTimestamp(bytes: Buffer, start: number, end: number): number | bigint {
-  const micros = temporalText.timestamp(bytes, start, end);
-  const isInfinity = bytes[end - 1] === 0x79;
-  if (isInfinity || fitsTimestamp(micros)) return micros;
-  throw new CdcError('VALUE_OUT_OF_RANGE', 'A timestamp does not fit into 64 bits of microseconds since 1970.');
 }

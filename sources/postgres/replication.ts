@@ -112,6 +112,7 @@ export class ReplicationStream {
   }
 
   #receive(bytes: Buffer): void {
+    if (this.#isStopped) return;
     this.#lastSignAt = Date.now();
     try {
       this.#handlers.onMessage(bytes);

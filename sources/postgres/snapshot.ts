@@ -1,39 +1,50 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
 import type { SnapshotProgress, TableProgress } from '../../shared/connector/source.ts';
-import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { ChunkWindow } from '../snapshot/chunk-window.ts';
-import { type CatalogTable, describeTables, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
+import { type CatalogTable, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
 import { connect, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { CopyTextReader } from './copy-text.ts';
+import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
 import { Relation } from './relation.ts';
 import { buildCopyChunk, buildCopyTable } from './statements.ts';
+import { closeView, copyOut, openView, type TableView } from './table-view.ts';
 import { isVisible, parseVisibility, type Visibility } from './visibility.ts';
 
 /** A chunk is kept in memory until its mark comes by: it should not weigh more than this. */
 const CHUNK_BYTES = 16 * 1024 * 1024;
 const MIN_CHUNK_ROWS = 10;
+/** Before anything is known of the size of a table's rows. */
+const FIRST_CHUNK_ROWS = 1000;
 const RECORD_OVERHEAD_BYTES = 200;
+/** Where rows stand that were read before the stream began. */
+const START = '00000000/00000000';
 
-interface Chunk {
-  readonly id: string;
-  readonly tableName: string;
+interface ChunkRows {
+  /** Undefined where the table is gone. */
+  readonly table: TableSchema | undefined;
   readonly rows: readonly Row[];
   readonly bytes: number;
   readonly visibility: Visibility;
   readonly lastKey: readonly string[] | null;
   readonly isLast: boolean;
+}
+
+interface Chunk extends ChunkRows {
+  readonly id: string;
+  readonly tableName: string;
   /** Resolves once the mark came by: true when the rows were handed on, false when they have to be read again. */
   readonly passed: PromiseWithResolvers<boolean>;
 }
+
+const NO_TABLE: ChunkRows = { table: undefined, rows: [], bytes: 0, visibility: parseVisibility(''), lastKey: null, isLast: true };
 
 export interface SnapshotBatch {
   readonly records: CdcRecord[];
@@ -61,14 +72,20 @@ export interface SnapshotterOptions {
  * together with its rows, so a snapshot that was interrupted goes on after the last chunk that was published.
  *
  * A table without a key offers nothing to tell rows apart by: it is read in one pass before the stream starts, and of
- * the stream's changes those are left out that this pass has seen. Interrupted, it starts over with a truncate.
+ * the stream's changes those are left out that this pass has seen. Interrupted, it starts over with a truncate. So does
+ * a table that was read before and of which changes were missed since.
  */
 export class Snapshotter {
   readonly #options: SnapshotterOptions;
+  /** Of the tables that are not done. */
   readonly #windows = new Map<string, ChunkWindow>();
+  /** Tables of which a worker may have a chunk in hand. */
+  readonly #active = new Set<string>();
   readonly #chunks = new Map<string, Chunk>();
-  readonly #stopped = new AbortController();
+  readonly #barriers = new Map<string, Barrier>();
+  readonly #stopped = Promise.withResolvers<void>();
   readonly #clients = new Set<Client>();
+  #isStopped = false;
   #progress: SnapshotProgress;
 
   constructor(options: SnapshotterOptions) {
@@ -89,8 +106,15 @@ export class Snapshotter {
 
   /** Notes a change that the stream has brought. False: the snapshot of a table without a key has it already. */
   touch(xid: number, commitPosition: string, table: TableSchema, row: Row): boolean {
-    if (table.key.length === 0) return !this.#isInBarrier(xid, commitPosition, table.qualifiedName);
+    if (table.key.length === 0) return !this.#hasSeen(xid, commitPosition, table.qualifiedName);
     this.#windows.get(table.qualifiedName)?.touch(xid, row);
+    return true;
+  }
+
+  /** The same of a TRUNCATE. */
+  truncate(xid: number, commitPosition: string, table: TableSchema): boolean {
+    if (table.key.length === 0) return !this.#hasSeen(xid, commitPosition, table.qualifiedName);
+    this.#windows.get(table.qualifiedName)?.truncate(xid);
     return true;
   }
 
@@ -99,7 +123,9 @@ export class Snapshotter {
     const chunk = message.prefix === markPrefix(this.#options.config) ? this.#chunks.get(message.content) : undefined;
     if (chunk === undefined) return;
     this.#chunks.delete(chunk.id);
-    const rows = this.#windows.get(chunk.tableName)?.select(chunk.rows, (xid) => isVisible(chunk.visibility, xid));
+    const isSeen = (xid: number) => isVisible(chunk.visibility, xid);
+    const rows = this.#windows.get(chunk.tableName)?.select(chunk.rows, isSeen);
+    for (const [name, window] of this.#windows) if (!this.#active.has(name)) window.forget(isSeen);
     if (rows !== undefined) this.#handOn(chunk, rows, formatLsn(message.lsn));
     chunk.passed.resolve(rows !== undefined);
   }
@@ -122,52 +148,63 @@ export class Snapshotter {
   }
 
   stop(): void {
-    this.#stopped.abort();
+    this.#isStopped = true;
+    this.#stopped.resolve();
     for (const chunk of this.#chunks.values()) chunk.passed.resolve(false);
     for (const client of this.#clients) void client.end().catch(() => undefined);
   }
 
   async #work(waiting: string[]): Promise<void> {
-    for (let name = waiting.shift(); name !== undefined && !this.#stopped.signal.aborted; name = waiting.shift()) {
+    for (let name = waiting.shift(); name !== undefined && !this.#isStopped; name = waiting.shift()) {
       const table = name;
+      this.#active.add(table);
       await this.#withClient((client) => this.#snapshotTable(client, table));
+      this.#active.delete(table);
     }
   }
 
   async #snapshotTable(client: Client, name: string): Promise<void> {
-    const ref = parseName(name);
-    let limit: number | undefined;
-    while (!this.#stopped.signal.aborted && this.#progress.tables[name]?.state !== 'done') {
-      const chunk = await this.#readChunk(client, ref, name, limit);
-      if (chunk.rows.length > 0) limit = this.#limitFor(chunk.bytes / chunk.rows.length);
+    let limit = Math.min(FIRST_CHUNK_ROWS, this.#options.config.settings.SNAPSHOT_CHUNK_SIZE);
+    while (!this.#isStopped && this.#progress.tables[name]?.state !== 'done') {
+      const read = await this.#readChunk(client, name, limit);
+      if (read.table === undefined) this.#options.log.warn({ table: name }, 'snapshot: the table was dropped meanwhile');
+      if (read.rows.length > 0) limit = this.#limitFor(read.bytes / read.rows.length);
+      const chunk: Chunk = { id: randomUUID(), tableName: name, ...read, passed: Promise.withResolvers() };
       this.#chunks.set(chunk.id, chunk);
       await client.query('SELECT pg_logical_emit_message(false, $1, $2)', [markPrefix(this.#options.config), chunk.id]);
-      if (!(await chunk.passed.promise) && !this.#stopped.signal.aborted) this.#options.log.warn({ table: name }, 'snapshot: reading a chunk again, too many of its rows changed meanwhile');
+      if (!(await chunk.passed.promise) && !this.#isStopped) this.#options.log.warn({ table: name }, 'snapshot: reading a chunk again, too many of its rows changed meanwhile');
     }
   }
 
-  async #readChunk(client: Client, ref: TableRef, name: string, limit: number | undefined): Promise<Chunk> {
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const { rows: seen } = await client.query<{ snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot');
-    const [table] = await describeTables(client, [ref]);
-    if (table === undefined) throw new CdcError('TABLE_NOT_FOUND', `Table ${name} was dropped while its snapshot was under way.`, { remedy: 'Take it out of TABLES.' });
-    const version = this.#options.adopt(toTableVersion(table, this.#options.rules));
-    const columns = version.columns.filter(({ column }) => column >= 0);
-    const key = version.table.keyColumns.map((column) => column.name);
-    const rowLimit = limit ?? this.#limitFor(table.expectedRows > 0 ? table.tableBytes / table.expectedRows : 1000);
-    const sql = buildCopyChunk({ table: ref, columns: columns.map((column) => column.name), key, after: this.#progress.tables[name]?.lastKey ?? null, limit: rowLimit });
-    const reader = new CopyTextReader(new Relation(version.table, columns), new RowWriter());
+  async #readChunk(client: Client, name: string, limit: number): Promise<ChunkRows> {
+    const view = await openView(client, parseName(name));
+    if (view === undefined) return NO_TABLE;
+    const { table, columns } = this.#versionOf(view);
+    const key = table.keyColumns.map((column) => column.name);
+    const before = this.#progress.tables[name]?.lastKey ?? null;
+    const after = before?.length === key.length ? before : null;
+    const names = columns.map((column) => column.name);
+    const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
     const rows: Row[] = [];
     let bytes = 0;
-    for await (const piece of client.query(copyTo(sql)) as AsyncIterable<Buffer>) {
+    let isCut = false;
+    for await (const piece of copyOut(client, buildCopyChunk({ table: view.table, columns: names, key, after, limit }))) {
+      // Rows much larger than the ones before: what comes is read to its end, but not kept.
+      isCut ||= bytes > 2 * CHUNK_BYTES;
+      if (isCut) continue;
       for (const row of reader.read(piece)) {
         rows.push(row);
         bytes += row.byteLength + RECORD_OVERHEAD_BYTES;
       }
     }
-    await client.query('COMMIT');
-    const lastKey = rows.length === 0 ? null : reader.lastTexts(key.map((column) => columns.findIndex((entry) => entry.name === column)));
-    return { id: randomUUID(), tableName: name, rows, bytes, visibility: parseVisibility(seen[0]?.snapshot ?? ''), lastKey, isLast: rows.length < rowLimit, passed: Promise.withResolvers() };
+    await closeView(client);
+    const lastKey = rows.length === 0 ? null : reader.lastTexts(key.map((column) => names.indexOf(column)));
+    return { table, rows, bytes, visibility: parseVisibility(view.snapshot), lastKey, isLast: !isCut && rows.length < limit };
+  }
+
+  #versionOf(view: TableView): TableVersion {
+    const { table, columns } = this.#options.adopt(toTableVersion(view.table, this.#options.rules));
+    return { table, columns: columns.filter(({ column }) => column >= 0) };
   }
 
   #limitFor(rowBytes: number): number {
@@ -178,72 +215,59 @@ export class Snapshotter {
   #handOn(chunk: Chunk, rows: readonly Row[], position: string): void {
     const before = this.#progress.tables[chunk.tableName] as TableProgress;
     this.#advance(chunk.tableName, { ...before, state: chunk.isLast ? 'done' : 'running', rows: before.rows + chunk.rows.length, lastKey: chunk.lastKey ?? before.lastKey });
-    if (chunk.isLast) this.#windows.delete(chunk.tableName);
-    const records = rows.map((row, index) => readRecord(row, position, index));
-    const first = rows[0];
-    const announced = first === undefined ? records : [schemaRecord(first.table, position), ...records];
-    this.#options.publish({ records: announced, bytes: chunk.bytes, snapshot: this.#progress });
+    const records = chunk.table === undefined ? [] : [schemaRecord(chunk.table, position)];
+    if (chunk.table !== undefined && isRestart(before)) records.push(truncateRecord(chunk.table, position));
+    for (const [index, row] of rows.entries()) records.push(readRecord(row, position, index));
+    this.#options.publish({ records, bytes: chunk.bytes, snapshot: this.#progress });
   }
 
   #advance(name: string, progress: TableProgress): void {
     this.#progress = { tables: { ...this.#progress.tables, [name]: progress } };
+    if (progress.state === 'done') this.#windows.delete(name);
   }
 
   async #copyKeyless(client: Client, ref: TableRef, name: string): Promise<void> {
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const { rows: seen } = await client.query<{ snapshot: string; lsn: string }>('SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_lsn()::text AS lsn');
-    const [table] = await describeTables(client, [ref]);
-    if (table === undefined) return;
-    const version = this.#options.adopt(toTableVersion(table, this.#options.rules));
-    const columns = version.columns.filter(({ column }) => column >= 0);
-    const start = '00000000/00000000';
+    const view = await openView(client, ref);
+    if (view === undefined) return;
+    const { table, columns } = this.#versionOf(view);
     const before = this.#progress.tables[name] as TableProgress;
-    if (before.state === 'running') {
-      const position = { transaction: start, ordinal: 0 };
-      await this.#options.emit({ records: [schemaRecord(version.table, start), { kind: 'truncate', table: version.table, position, committedAtMicros: 0, version: 0 }], bytes: 0, snapshot: this.#progress });
-    }
-    this.#advance(name, { ...before, state: 'running', rows: 0 });
-    await this.#options.emit({ records: [schemaRecord(version.table, start)], bytes: 0, snapshot: this.#progress });
-    const reader = new CopyTextReader(new Relation(version.table, columns), new RowWriter());
+    const truncate = before.state === 'running' ? [truncateRecord(table, START)] : [];
+    this.#advance(name, { ...before, state: 'running', rows: 0, lastKey: null, note: null });
+    await this.#emit([schemaRecord(table, START), ...truncate], 0);
+    const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
     let count = 0;
-    for await (const piece of client.query(copyTo(buildCopyTable(ref, columns.map((column) => column.name)))) as AsyncIterable<Buffer>) {
+    for await (const piece of copyOut(client, buildCopyTable(view.table, columns.map((column) => column.name)))) {
       const rows = reader.read(piece);
-      const records = rows.map((row, index) => readRecord(row, start, count + index));
+      const records = rows.map((row, index) => readRecord(row, START, count + index));
       count += rows.length;
-      this.#advance(name, { ...before, state: 'running', rows: count });
-      await this.#options.emit({ records, bytes: rows.reduce((sum, row) => sum + row.byteLength + RECORD_OVERHEAD_BYTES, 0), snapshot: this.#progress });
+      this.#advance(name, { ...before, state: 'running', rows: count, lastKey: null, note: null });
+      await this.#emit(records, rows.reduce((sum, row) => sum + row.byteLength + RECORD_OVERHEAD_BYTES, 0));
     }
-    await client.query('COMMIT');
-    this.#advance(name, { ...before, state: 'done', rows: count, note: `${seen[0]?.lsn ?? ''} ${seen[0]?.snapshot ?? ''}` });
-    await this.#options.emit({ records: [], bytes: 0, snapshot: this.#progress });
+    await closeView(client);
+    this.#advance(name, { ...before, state: 'done', rows: count, lastKey: null, note: toNote(view) });
+    await this.#emit([], 0);
   }
 
-  readonly #barriers = new Map<string, { readonly lsn: string; readonly visibility: Visibility } | null>();
-
-  #isInBarrier(xid: number, commitPosition: string, name: string): boolean {
-    const barrier = this.#barrierOf(name);
-    return barrier !== null && commitPosition <= barrier.lsn && isVisible(barrier.visibility, xid);
+  async #emit(records: CdcRecord[], bytes: number): Promise<void> {
+    if (this.#isStopped) return;
+    await Promise.race([this.#options.emit({ records, bytes, snapshot: this.#progress }), this.#stopped.promise]);
   }
 
-  #barrierOf(name: string) {
-    const cached = this.#barriers.get(name);
-    const note = this.#progress.tables[name]?.note;
-    if (cached !== undefined || note == null) return cached ?? null;
-    const [lsn = '', snapshot = ''] = note.split(' ');
-    const [high = '', low = ''] = lsn.split('/');
-    const barrier = { lsn: formatLsn({ high: Number.parseInt(high, 16), low: Number.parseInt(low, 16) }), visibility: parseVisibility(snapshot) };
+  #hasSeen(xid: number, commitPosition: string, name: string): boolean {
+    const barrier = this.#barriers.get(name) ?? barrierOf(this.#progress.tables[name]);
+    if (barrier === undefined) return false;
     this.#barriers.set(name, barrier);
-    return barrier;
+    return isBehind(barrier, xid, commitPosition);
   }
 
   async #withClient(use: (client: Client) => Promise<void>): Promise<void> {
-    if (this.#stopped.signal.aborted) return;
+    if (this.#isStopped) return;
     const client = await connect(this.#options.config);
     this.#clients.add(client);
     try {
       await use(client);
     } catch (error) {
-      if (!this.#stopped.signal.aborted) throw toPostgresError(error, 'reading the snapshot');
+      if (!this.#isStopped) throw toPostgresError(error, 'reading the snapshot');
     } finally {
       this.#clients.delete(client);
       await client.end().catch(() => undefined);
@@ -255,6 +279,10 @@ function schemaRecord(table: TableSchema, transaction: string): CdcRecord {
   return { kind: 'schemaChange', table, position: { transaction, ordinal: 0 } };
 }
 
+function truncateRecord(table: TableSchema, transaction: string): CdcRecord {
+  return { kind: 'truncate', table, position: { transaction, ordinal: 0 }, committedAtMicros: 0, version: 0 };
+}
+
 function readRecord(row: Row, transaction: string, index: number): CdcRecord {
   return { kind: 'read', table: row.table, before: null, after: row, position: { transaction, ordinal: index + 1 }, committedAtMicros: Date.now() * 1000, version: 0 };
 }
@@ -263,13 +291,24 @@ export function markPrefix(config: PostgresSourceConfig): string {
   return `dbmazz-chunk:${config.slot}`;
 }
 
-/** What is to be read, given what was read before: tables that are new start at their beginning. */
-export function planSnapshot(tables: readonly CatalogTable[], before: SnapshotProgress | null): SnapshotProgress {
+/**
+ * What is to be read, given what was read before: tables that are new start at their beginning, and those of which
+ * changes may have been missed (`missed`) start over.
+ */
+export function planSnapshot(tables: readonly CatalogTable[], before: SnapshotProgress | null, missed: readonly TableRef[]): SnapshotProgress {
+  const again = new Set(missed.map(qualified));
   const entries = tables.map(({ ref, expectedRows }): [string, TableProgress] => {
     const known = before?.tables[qualified(ref)];
-    return [qualified(ref), known ?? { state: 'pending', rows: 0, expectedRows, lastKey: null, note: null }];
+    if (known === undefined) return [qualified(ref), { state: 'pending', rows: 0, expectedRows, lastKey: null, note: null }];
+    const isAgain = again.has(qualified(ref)) && known.state !== 'pending';
+    return [qualified(ref), isAgain ? { ...known, state: 'running', rows: 0, lastKey: null, note: null } : known];
   });
   return { tables: Object.fromEntries(entries) };
+}
+
+/** A table under way that is at its beginning: what was published of it before does not count. */
+function isRestart({ state, lastKey }: TableProgress): boolean {
+  return state === 'running' && lastKey === null;
 }
 
 function qualified({ schema, name }: TableRef): string {

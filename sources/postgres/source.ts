@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
@@ -5,10 +6,10 @@ import type { Checkpoint, Emit, RecordBatch, Source, SourceLag } from '../../sha
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
-import type { TableSchema } from '../../shared/record/table-schema.ts';
-import { type CatalogTable, describeTables, keyOf, matches, type SchemaRules, type TableVersion, toRelationVersion, toTableVersion } from './catalog.ts';
-import { ChangeReader } from './change-reader.ts';
-import { connect, withClient } from './client.ts';
+import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
+import { type CatalogTable, columnPath, describeTables, describeTypes, keyOf, matches, type SchemaRules, type TableVersion, toRelationVersion, toTableVersion } from './catalog.ts';
+import { ChangeReader, type IncompleteRecord } from './change-reader.ts';
+import { connect, toPostgresError, withClient } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { formatLsn, type LogicalMessage, parseLsn, type RelationMessage } from './parser.ts';
 import { Relation } from './relation.ts';
@@ -34,12 +35,15 @@ export class PostgresSource implements Source {
   readonly #context: ConnectorContext;
   readonly #versions = new Map<string, TableVersion>();
   readonly #catalog = new Map<string, CatalogTable>();
+  /** What the log last said of each table, by its id. */
+  readonly #messages = new Map<number, RelationMessage>();
   readonly #commits: CommitEnd[] = [];
   readonly #failure = Promise.withResolvers<never>();
   readonly #reader: ChangeReader;
   readonly #queue: Buffer[] = [];
   #rules: SchemaRules | undefined;
   #confirmedAtStart = 0n;
+  #missed: readonly TableRef[] = [];
   #stream: ReplicationStream | undefined;
   #snapshotter: Snapshotter | undefined;
   #client: Client | undefined;
@@ -61,6 +65,7 @@ export class PostgresSource implements Source {
       resolve: (message) => this.#resolve(message),
       onMessage: (message) => this.#onMessage(message),
       onChange: (xid, position, relation, row) => this.#snapshotter?.touch(xid, position, relation.table, row) ?? true,
+      onTruncate: (xid, position, relation) => this.#snapshotter?.truncate(xid, position, relation.table) ?? true,
       onCommit: (transaction, ordinal, endLsn) => void this.#commits.push({ transaction, ordinal, endLsn: parseLsn(endLsn) }),
     });
   }
@@ -73,8 +78,9 @@ export class PostgresSource implements Source {
     return withClient(this.#config, async (client) => {
       const facts = await readFacts(client);
       this.#rules = schemaRules(this.#config, facts.database);
-      const { tables, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
+      const { tables, published, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
       this.#confirmedAtStart = confirmedLsn;
+      this.#missed = published;
       for (const table of tables) this.#learn(table, toTableVersion(table, this.#rules));
       return [...this.#versions.values()].map(({ table }) => table);
     });
@@ -87,6 +93,7 @@ export class PostgresSource implements Source {
     const tables = [...this.#catalog.values()];
     this.#snapshotter = this.#createSnapshotter(from, tables);
     try {
+      await this.#storePlan(from);
       await this.#snapshotter?.readKeyless(tables.filter((table) => keyOf(table).length === 0));
       await this.#streamFrom(from);
     } finally {
@@ -119,6 +126,13 @@ export class PostgresSource implements Source {
     return { bytes: rows[0]?.bytes ?? null };
   }
 
+  /** Tables that were taken out of TABLES are forgotten for good: they start anew when they come back. */
+  async #storePlan({ snapshot }: Checkpoint): Promise<void> {
+    const plan = this.#snapshotter?.progress;
+    if (plan === undefined || snapshot === null || isDeepStrictEqual(plan, snapshot)) return;
+    await this.#emit?.({ records: [], bytes: 0, snapshot: plan });
+  }
+
   async #streamFrom(from: Checkpoint): Promise<void> {
     if (this.#isStopped) return;
     const stream = new ReplicationStream(this.#config, this.#confirmedAtStart, {
@@ -127,7 +141,7 @@ export class PostgresSource implements Source {
     });
     this.#stream = stream;
     this.#heartbeatTimer = setInterval(() => void this.#beat(), this.#config.settings.HEARTBEAT_INTERVAL_MS);
-    const snapshot = this.#runSnapshot().catch((error: unknown) => this.#failure.reject(error as Error));
+    const snapshot = this.#runSnapshot().catch((error: unknown) => this.#fail(error));
     try {
       await Promise.race([stream.run(from.position?.transaction ?? '0/0'), this.#failure.promise]);
     } finally {
@@ -156,7 +170,7 @@ export class PostgresSource implements Source {
       config: this.#config,
       rules: this.#requireRules(),
       log: this.#context.log,
-      progress: planSnapshot(tables, from.snapshot),
+      progress: planSnapshot(tables, from.snapshot, this.#missed),
       adopt: (version) => this.#adopt(version),
       publish: (batch) => this.#publishChunk(batch),
       emit: (batch) => this.#emit?.(batch),
@@ -169,6 +183,7 @@ export class PostgresSource implements Source {
   }
 
   #receive(bytes: Buffer): void {
+    if (this.#isStopped) return;
     if (this.#suspensions > 0) {
       this.#queue.push(bytes);
       return;
@@ -185,8 +200,12 @@ export class PostgresSource implements Source {
     this.#stream?.pause();
     until.then(
       () => this.#continue(),
-      (error: unknown) => this.#failure.reject(error as Error),
+      (error: unknown) => this.#fail(error),
     );
+  }
+
+  #fail(error: unknown): void {
+    this.#failure.reject(toPostgresError(error, 'asking the source'));
   }
 
   #continue(): void {
@@ -198,7 +217,7 @@ export class PostgresSource implements Source {
         this.#receive(bytes);
       }
     } catch (error) {
-      this.#failure.reject(error as Error);
+      this.#fail(error);
     }
   }
 
@@ -215,18 +234,23 @@ export class PostgresSource implements Source {
   }
 
   #handOn(...batches: readonly (RecordBatch | undefined)[]): void {
-    for (const batch of batches) {
+    for (const [index, batch] of batches.entries()) {
       if (batch === undefined || (batch.records.length === 0 && batch.snapshot === undefined)) continue;
-      const last = batch.records.findLast(({ kind }) => kind !== 'read' && kind !== 'schemaChange');
+      // What a snapshot hands on moves no position.
+      const last = batch.snapshot === undefined ? batch.records.findLast(({ kind }) => kind !== 'schemaChange') : undefined;
       if (last !== undefined) this.#position = last.position;
       const wait = this.#emit?.(batch);
-      if (wait !== undefined) this.#suspend(wait);
+      if (wait !== undefined) return this.#suspend(wait.then(() => this.#handOn(...batches.slice(index + 1))));
     }
   }
 
-  async #complete(records: CdcRecord[], incomplete: readonly number[]): Promise<void> {
+  async #complete(records: CdcRecord[], incomplete: readonly IncompleteRecord[]): Promise<void> {
     const client = this.#requireClient();
-    for (const index of incomplete) records[index] = await rereadRow(client, records[index] as RowRecord);
+    for (const entry of incomplete) {
+      const record = records[entry.index] as RowRecord;
+      const { ref, isPartitioned } = this.#catalog.get(record.table.qualifiedName) ?? { ref: record.table.ref, isPartitioned: false };
+      records[entry.index] = await rereadRow(client, record, entry, { ref, isPartitioned });
+    }
   }
 
   #onMessage(message: LogicalMessage): void {
@@ -253,24 +277,50 @@ export class PostgresSource implements Source {
   }
 
   #resolve(message: RelationMessage): Relation | null | Promise<Relation | null> {
+    this.#assertExcludedStay(message);
+    this.#messages.set(message.id, message);
     const known = this.#catalog.get(`${message.schema}.${message.name}`);
-    if (known === undefined) return null;
+    if (known === undefined) return this.#resolveUnknown(message);
     if (matches(message, known)) return this.#relation(toTableVersion(known, this.#requireRules()));
     return this.#resolveChanged(message, known);
   }
 
-  async #resolveChanged(message: RelationMessage, known: CatalogTable): Promise<Relation> {
+  /** A table that was not asked for; or one that was, under a name that it had before, or has since. */
+  #resolveUnknown(message: RelationMessage): null | Promise<null> {
+    const known = this.#catalog.values().find(({ id }) => id === message.id);
+    return known === undefined ? null : this.#assertNotRenamed(message, known);
+  }
+
+  async #assertNotRenamed({ id, schema, name }: RelationMessage, known: CatalogTable): Promise<null> {
     const [now] = await describeTables(this.#requireClient(), [known.ref]);
+    if (now?.id === id) return null;
+    throw new CdcError('TABLE_NOT_FOUND', `Table ${known.ref.schema}.${known.ref.name} was renamed to ${schema}.${name}.`, { remedy: 'Put the new name into TABLES; its topic will be another one, with a snapshot of its own.' });
+  }
+
+  async #resolveChanged(message: RelationMessage, known: CatalogTable): Promise<Relation> {
+    const client = this.#requireClient();
+    const [now] = await describeTables(client, [known.ref]);
     const rules = this.#requireRules();
     if (now !== undefined && matches(message, now)) {
       this.#catalog.set(`${message.schema}.${message.name}`, now);
       return this.#relation(toTableVersion(now, rules));
     }
-    const version = toRelationVersion(message, mergeKnown(now, known), rules);
+    const types = await describeTypes(client, message.columns);
+    const version = toRelationVersion(message, { tables: now === undefined ? [known] : [now, known], types }, rules);
     if (version !== undefined) return this.#relation(version);
-    throw new CdcError('TYPE_UNSUPPORTED', `Table ${message.schema}.${message.name} has changed again before its earlier change was read, and a type of its columns is no longer known.`, {
+    throw new CdcError('TYPE_UNSUPPORTED', `Table ${message.schema}.${message.name} has changed again before its earlier change was read, and a type of its columns was dropped meanwhile.`, {
       remedy: 'Take it out of TABLES, or start under a new SOURCE_NAME.',
     });
+  }
+
+  /** A column that must not leave the database may go on under another name. */
+  #assertExcludedStay(message: RelationMessage): void {
+    const names = new Set(message.columns.map(({ name }) => name));
+    const before = this.#messages.get(message.id)?.columns ?? [];
+    const paths = before.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(message, name));
+    const gone = paths.find((path) => this.#config.excluded.has(path));
+    if (gone === undefined) return;
+    throw new CdcError('CONFIG_INVALID', `Column ${gone} of EXCLUDE_COLUMNS was renamed or dropped: what it held could now be published.`, { remedy: 'Put the name that it has now into EXCLUDE_COLUMNS.' });
   }
 
   #relation(version: TableVersion): Relation {
@@ -302,11 +352,6 @@ export class PostgresSource implements Source {
     if (this.#rules === undefined) throw new CdcError('INVARIANT_BROKEN', 'start was called before setup.');
     return this.#rules;
   }
-}
-
-/** Columns of both descriptions: the log may still use a type that the table no longer has. */
-function mergeKnown(now: CatalogTable | undefined, before: CatalogTable): CatalogTable {
-  return now === undefined ? before : { ...now, columns: [...now.columns, ...before.columns] };
 }
 
 function isReached(end: SourcePosition, position: SourcePosition): boolean {

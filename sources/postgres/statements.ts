@@ -13,41 +13,57 @@ export const LIST_TABLES = `
     AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
   ORDER BY 1, 2`;
 
-/** What is known of tables ($1 schemas, $2 names, pairwise): one row a column, domains resolved to their base. */
-export const DESCRIBE_TABLES = `
-  WITH RECURSIVE wanted AS (SELECT * FROM unnest($1::text[], $2::text[]) AS w(schema, name)),
+/** Types by what they come down to: a domain's base type, and its modifier where the domain sets one. */
+const BASE_TYPES = `
   base_types AS (
     SELECT t.oid AS start, t.oid, t.typtype, t.typbasetype, NULL::int AS modifier, t.typndims FROM pg_type t
     UNION ALL
     SELECT b.start, t.oid, t.typtype, t.typbasetype, coalesce(b.modifier, nullif(d.typtypmod, -1)), greatest(b.typndims, t.typndims)
     FROM base_types b JOIN pg_type d ON d.oid = b.oid AND d.typtype = 'd' JOIN pg_type t ON t.oid = d.typbasetype
-  )
+  )`;
+
+/** The type of a column `a`: its base `b`, of an array the element's base `eb`, and with both what carries it, `s`. */
+const TYPE_JOINS = `
+  JOIN base_types b ON b.start = a.atttypid AND b.typtype <> 'd'
+  JOIN pg_type t ON t.oid = b.oid
+  LEFT JOIN base_types eb ON eb.start = t.typelem AND t.typinput = 'array_in'::regproc AND eb.typtype <> 'd'
+  JOIN pg_type s ON s.oid = coalesce(eb.oid, t.oid)`;
+
+const TYPE_FIELDS = `
+    a.atttypid::int8 AS type_id, a.atttypmod AS type_modifier, format_type(a.atttypid, a.atttypmod) AS declaration,
+    eb.oid IS NOT NULL AS is_array, coalesce(nullif(a.attndims, 0), b.typndims, 0) AS dimensions, s.typname AS type_name, s.typtype AS type_category,
+    CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE coalesce(b.modifier, eb.modifier, -1) END AS base_modifier,
+    (SELECT coalesce(array_agg(l.enumlabel::text ORDER BY l.enumsortorder), '{}') FROM pg_enum l WHERE l.enumtypid = s.oid) AS enum_values`;
+
+/** What is known of tables ($1 schemas, $2 names, pairwise): one row a column. An index may carry columns beyond its key. */
+export const DESCRIBE_TABLES = `
+  WITH RECURSIVE wanted AS (SELECT * FROM unnest($1::text[], $2::text[]) AS w(schema, name)), ${BASE_TYPES}
   SELECT n.nspname AS schema, c.relname AS name, c.oid::int8 AS table_id, c.relreplident AS replica_identity, c.relkind AS kind,
-    has_table_privilege(c.oid, 'SELECT') AS can_select, pg_has_role(c.relowner, 'USAGE') AS is_owner,
+    has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS can_select, pg_has_role(c.relowner, 'USAGE') AS is_owner,
+    row_security_active(c.oid) AS has_row_security, coalesce(pk.indimmediate, false) AS has_immediate_key,
     greatest(c.reltuples, 0)::float8 AS expected_rows, pg_table_size(c.oid)::float8 AS table_bytes,
-    a.attname AS column_name, a.attnum AS column_number, a.atttypid::int8 AS type_id, a.atttypmod AS type_modifier, a.attnotnull AS not_null,
-    a.attgenerated <> '' AS is_generated, format_type(a.atttypid, a.atttypmod) AS declaration,
-    (e.oid IS NOT NULL) AS is_array, coalesce(nullif(a.attndims, 0), b.typndims, 0) AS dimensions, s.typname AS type_name, s.typtype AS type_category,
-    CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE coalesce(b.modifier, -1) END AS base_modifier,
-    (SELECT coalesce(array_agg(l.enumlabel::text ORDER BY l.enumsortorder), '{}') FROM pg_enum l WHERE l.enumtypid = s.oid) AS enum_values,
-    array_position(pk.indkey::int2[], a.attnum) AS primary_place, array_position(ri.indkey::int2[], a.attnum) AS identity_place
+    a.attname AS column_name, a.attnotnull AS not_null, a.attgenerated <> '' AS is_generated, ${TYPE_FIELDS},
+    array_position((pk.indkey::int2[])[0:pk.indnkeyatts - 1], a.attnum) AS primary_place,
+    array_position((ri.indkey::int2[])[0:ri.indnkeyatts - 1], a.attnum) AS identity_place
   FROM wanted w
   JOIN pg_namespace n ON n.nspname = w.schema
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('r', 'p')
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-  JOIN base_types b ON b.start = a.atttypid AND b.typtype <> 'd'
-  JOIN pg_type t ON t.oid = b.oid
-  LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' AND t.typlen = -1
-  JOIN pg_type s ON s.oid = coalesce(e.oid, t.oid)
+  ${TYPE_JOINS}
   LEFT JOIN pg_index pk ON pk.indrelid = c.oid AND pk.indisprimary
   LEFT JOIN pg_index ri ON ri.indrelid = c.oid AND ri.indisreplident
   ORDER BY 1, 2, a.attnum`;
+
+/** What is known of types ($1 their ids, $2 modifiers, pairwise), apart from any table; those that were dropped are missing. */
+export const DESCRIBE_TYPES = `
+  WITH RECURSIVE ${BASE_TYPES}
+  SELECT ${TYPE_FIELDS} FROM unnest($1::oid[], $2::int4[], array_fill(0, ARRAY[cardinality($1)])) AS a(atttypid, atttypmod, attndims) ${TYPE_JOINS}`;
 
 export const SERVER_FACTS = `
   SELECT current_setting('server_version_num')::int AS version, current_setting('wal_level') AS wal_level, current_user AS "user",
     current_database() AS database, r.rolsuper OR r.rolreplication OR EXISTS (
       SELECT FROM pg_roles m WHERE m.rolname IN ('rds_replication', 'azure_replication') AND pg_has_role(m.oid, 'MEMBER')) AS can_replicate,
-    r.rolsuper AS is_superuser, has_database_privilege(current_database(), 'CREATE') AS can_create,
+    r.rolsuper AS is_superuser, pg_is_in_recovery() AS is_standby, has_database_privilege(current_database(), 'CREATE') AS can_create,
     current_setting('max_replication_slots')::int AS max_slots, (SELECT count(*)::int FROM pg_replication_slots) AS used_slots
   FROM pg_roles r WHERE r.rolname = current_user`;
 
@@ -59,7 +75,7 @@ export const SLOT_STATE = `
 export const CREATE_SLOT = `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`;
 
 export const PUBLICATION_STATE = `
-  SELECT p.puballtables AS all_tables, p.pubinsert AND p.pubupdate AND p.pubdelete AS has_changes, p.pubviaroot AS via_root,
+  SELECT p.puballtables AS all_tables, p.pubinsert AND p.pubupdate AND p.pubdelete AS has_changes, p.pubtruncate AS has_truncates, p.pubviaroot AS via_root,
     pg_has_role(p.pubowner, 'USAGE') AS is_owner,
     (SELECT coalesce(array_agg(t.schemaname || '.' || t.tablename), '{}') FROM pg_publication_tables t WHERE t.pubname = p.pubname) AS tables
   FROM pg_publication p WHERE p.pubname = $1`;
@@ -68,15 +84,34 @@ export const LAG = `
   SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 AS bytes FROM pg_replication_slots WHERE slot_name = $1`;
 
 export function buildCreatePublication(name: string, tables: readonly TableRef[]): string {
-  return `CREATE PUBLICATION ${pg.escapeIdentifier(name)} FOR TABLE ${tables.map(quoteTable).join(', ')} WITH (publish_via_partition_root = true)`;
+  return `CREATE PUBLICATION ${pg.escapeIdentifier(name)} FOR TABLE ${tableList(tables)} WITH (publish_via_partition_root = true)`;
 }
 
 export function buildAddTables(name: string, tables: readonly TableRef[]): string {
-  return `ALTER PUBLICATION ${pg.escapeIdentifier(name)} ADD TABLE ${tables.map(quoteTable).join(', ')}`;
+  return `ALTER PUBLICATION ${pg.escapeIdentifier(name)} ADD TABLE ${tableList(tables)}`;
+}
+
+/** Without the tables that inherit from them; a partitioned table stands for its partitions all the same. */
+function tableList(tables: readonly TableRef[]): string {
+  return tables.map((table) => `ONLY ${quoteTable(table)}`).join(', ');
+}
+
+/** A table to read from. */
+export interface ReadTable {
+  readonly ref: TableRef;
+  readonly isPartitioned: boolean;
+}
+
+/**
+ * To come first in a transaction that reads: a rewriting ALTER TABLE or a TRUNCATE that commits between the snapshot of
+ * a transaction and its read makes the table look empty to it (PostgreSQL manual, 13.6 "Caveats").
+ */
+export function buildLock(table: TableRef): string {
+  return `LOCK TABLE ${quoteTable(table)} IN ACCESS SHARE MODE`;
 }
 
 export interface ChunkQuery {
-  readonly table: TableRef;
+  readonly table: ReadTable;
   readonly columns: readonly string[];
   readonly key: readonly string[];
   /** The key of the last row of the previous chunk, in text form; null for the first. */
@@ -86,18 +121,30 @@ export interface ChunkQuery {
 
 /** The next rows in key order, as `COPY` text. */
 export function buildCopyChunk({ table, columns, key, after, limit }: ChunkQuery): string {
-  const keyList = key.map((name) => pg.escapeIdentifier(name)).join(', ');
+  const keyList = quoteColumns(key);
   const where = after === null ? '' : ` WHERE (${keyList}) > (${after.map((value) => pg.escapeLiteral(value)).join(', ')})`;
-  const select = `SELECT ${columns.map((name) => pg.escapeIdentifier(name)).join(', ')} FROM ${quoteTable(table)}${where} ORDER BY ${keyList} LIMIT ${limit}`;
+  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)}${where} ORDER BY ${keyList} LIMIT ${limit}`);
+}
+
+export function buildCopyTable(table: ReadTable, columns: readonly string[]): string {
+  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)}`);
+}
+
+/** One row by its key, in text form. */
+export function buildCopyRow(table: ReadTable, columns: readonly string[], key: readonly { readonly name: string; readonly text: string }[]): string {
+  const where = key.map(({ name, text }) => `${pg.escapeIdentifier(name)} = ${pg.escapeLiteral(text)}`).join(' AND ');
+  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)} WHERE ${where}`);
+}
+
+function buildCopy(select: string): string {
   return `COPY (${select}) TO STDOUT`;
 }
 
-export function buildCopyTable(table: TableRef, columns: readonly string[]): string {
-  return `COPY (SELECT ${columns.map((name) => pg.escapeIdentifier(name)).join(', ')} FROM ${quoteTable(table)}) TO STDOUT`;
+/** The log tells of tables that inherit from a table under their own names, so they are not read with it. */
+function rowsOf({ ref, isPartitioned }: ReadTable): string {
+  return isPartitioned ? quoteTable(ref) : `ONLY ${quoteTable(ref)}`;
 }
 
-/** Columns of one row by its key: for large values that the log did not send. Parameters are the key, in text form. */
-export function buildSelectRow(table: TableRef, columns: readonly string[], key: readonly { readonly name: string; readonly declaration: string }[]): string {
-  const where = key.map(({ name, declaration }, index) => `${pg.escapeIdentifier(name)} = $${index + 1}::text::${declaration}`).join(' AND ');
-  return `SELECT ${columns.map((name) => `${pg.escapeIdentifier(name)}::text`).join(', ')} FROM ${quoteTable(table)} WHERE ${where}`;
+function quoteColumns(names: readonly string[]): string {
+  return names.map((name) => pg.escapeIdentifier(name)).join(', ');
 }

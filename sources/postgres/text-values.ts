@@ -10,6 +10,8 @@ const SPACE = 0x20;
 const COLON = 0x3a;
 const UPPER_B = 0x42;
 const LOWER_I = 0x69;
+/** The last letter of `infinity`. */
+const LOWER_Y = 0x79;
 const DAY_SECONDS = 86_400;
 /** Below this many seconds from 1970, microseconds are safe integers. */
 const SAFE_SECONDS = 9_000_000_000;
@@ -192,9 +194,12 @@ export function parseFloating(bytes: Buffer, start: number, end: number): number
   return bytes[start] === MINUS ? -size : size;
 }
 
-/** Whether a finite timestamp fits between the two values that stand for the infinities. */
-export function fitsTimestamp(micros: number | bigint): boolean {
-  return typeof micros === 'number' || (micros > TIMESTAMP_MINUS_INFINITY && micros < TIMESTAMP_INFINITY);
+/** Microseconds since 1970. Throws `VALUE_OUT_OF_RANGE` for a finite value beyond the two that stand for the infinities. */
+export function timestampOf(bytes: Uint8Array, start: number, end: number): number | bigint {
+  const micros = temporalText.timestamp(bytes, start, end);
+  const isFine = typeof micros === 'number' || (micros > TIMESTAMP_MINUS_INFINITY && micros < TIMESTAMP_INFINITY) || bytes[end - 1] === LOWER_Y;
+  if (isFine) return micros;
+  throw new CdcError('VALUE_OUT_OF_RANGE', 'A timestamp does not fit into 64 bits of microseconds since 1970.');
 }
 
 /** One value from PostgreSQL's text form: for array elements and other rare places; rows take the direct way. */
@@ -221,7 +226,7 @@ export function valueFromText(type: DataType, text: string): Value {
       return temporalText.time(bytes, 0, bytes.length);
     case 'timestamp':
     case 'timestampTz':
-      return temporalText.timestamp(bytes, 0, bytes.length);
+      return timestampOf(bytes, 0, bytes.length);
     default:
       return text;
   }
@@ -231,33 +236,33 @@ export function valueFromText(type: DataType, text: string): Value {
 export type ArrayText = readonly (string | null | ArrayText)[];
 
 /** Parses `{1,NULL,"a b",{…}}` (PostgreSQL manual, 8.15.6 "Array Input and Output Syntax"). Throws `RangeError`. */
-export function parseArrayText(text: string): ArrayText {
+export function parseArrayText(text: string, delimiter = ','): ArrayText {
   // A leading `[2:4]=` gives bounds other than 1; the topics carry the elements alone.
   const start = text.startsWith('[') ? text.indexOf('=') + 1 : 0;
-  const [elements, end] = parseBraces(text, start);
+  const [elements, end] = parseBraces(text, start, delimiter);
   if (end !== text.length) throw new RangeError('text after an array');
   return elements;
 }
 
-function parseBraces(text: string, start: number): [ArrayText, number] {
+function parseBraces(text: string, start: number, delimiter: string): [ArrayText, number] {
   if (text[start] !== '{') throw new RangeError('an array was expected');
   const elements: (string | null | ArrayText)[] = [];
   let at = start + 1;
   if (text[at] === '}') return [elements, at + 1];
   for (;;) {
-    const [element, next] = parseElement(text, at);
+    const [element, next] = parseElement(text, at, delimiter);
     elements.push(element);
     if (text[next] === '}') return [elements, next + 1];
-    if (text[next] !== ',') throw new RangeError('a comma or the end of an array was expected');
+    if (text[next] !== delimiter) throw new RangeError('a comma or the end of an array was expected');
     at = next + 1;
   }
 }
 
-function parseElement(text: string, at: number): [string | null | ArrayText, number] {
-  if (text[at] === '{') return parseBraces(text, at);
+function parseElement(text: string, at: number, delimiter: string): [string | null | ArrayText, number] {
+  if (text[at] === '{') return parseBraces(text, at, delimiter);
   if (text[at] === '"') return parseQuoted(text, at + 1);
   let end = at;
-  while (end < text.length && text[end] !== ',' && text[end] !== '}') end++;
+  while (end < text.length && text[end] !== delimiter && text[end] !== '}') end++;
   const word = text.slice(at, end);
   return [word === 'NULL' ? null : word.replaceAll(/\\(.)/gs, '$1'), end];
 }

@@ -50,9 +50,8 @@ export async function runSource(run: SourceRun): Promise<void> {
 }
 
 async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
-  const { connector, settings, version, log, status } = run;
+  const { connector, settings, version, log, status, signal } = run;
   const source = connector.create(settings, { log });
-  await check(source, log);
   const publisher = new Publisher({
     settings,
     connector: connector.connectorName,
@@ -65,22 +64,42 @@ async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
     },
   });
   try {
-    const checkpoint = await publisher.open();
-    status.resumed(checkpoint);
-    const tables = await source.setup(checkpoint);
-    await publisher.addTables(tables);
-    status.tables = tables.map(({ qualifiedName }) => qualifiedName);
-    log.info({ tables: tables.length, position: checkpoint.position?.transaction ?? null }, checkpoint.position === null ? 'starting' : 'going on where the topics stand');
-    await stream(run, { source, publisher, checkpoint });
+    const checkpoint = await unlessStopped(setUp(run, source, publisher), signal);
+    if (checkpoint !== undefined) await stream(run, { source, publisher, checkpoint });
   } finally {
     await publisher.close();
   }
+}
+
+/** Everything before the first record; where the topics stand. */
+async function setUp({ log, status }: SourceRun, source: Source, publisher: Publisher): Promise<Checkpoint> {
+  await check(source, log);
+  const checkpoint = await publisher.open();
+  status.resumed(checkpoint);
+  const tables = await source.setup(checkpoint);
+  await publisher.addTables(tables);
+  status.tables = tables.map(({ qualifiedName }) => qualifiedName);
+  log.info({ tables: tables.length, position: checkpoint.position?.transaction ?? null }, checkpoint.position === null ? 'starting' : 'going on where the topics stand');
+  return checkpoint;
 }
 
 async function check(source: Source, log: Logger): Promise<void> {
   const findings = await source.validate();
   for (const { severity, message, remedy } of findings) if (severity === 'warning') log.warn({ remedy }, message);
   throwIfErrors(findings);
+}
+
+/** Undefined when the signal comes first: what waits for a server, or for other transactions, is not waited for. */
+async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const stop = () => resolve(undefined);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 interface Streaming {
@@ -101,8 +120,8 @@ async function stream({ status, signal, gate, log }: SourceRun, { source, publis
     status.state = 'streaming';
     const failed = publisher.failed.then((error) => Promise.reject(error));
     await Promise.race([source.start(checkpoint, emit), failed]);
-    await Promise.race([publisher.drain(), new Promise((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS).unref())]);
-    log.info({ position: source.currentPosition()?.transaction ?? null }, 'stopped; everything read is published');
+    const isDrained = await Promise.race([publisher.drain().then(() => true), new Promise<false>((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS, false).unref())]);
+    log.info({ position: source.currentPosition()?.transaction ?? null }, isDrained ? 'stopped; everything read is published' : 'stopped; what was read and not published is read again at the next start');
   } finally {
     signal.removeEventListener('abort', stop);
     clearInterval(lagTimer);

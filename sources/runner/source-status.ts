@@ -19,6 +19,8 @@ export class SourceStatus {
   #lagBytes: number | null = null;
   #lastError: unknown = null;
   tables: readonly string[] = [];
+  /** Whether an operator holds the flow. */
+  isPaused = false;
 
   constructor(name: string, metrics: Metrics) {
     this.#name = name;
@@ -26,7 +28,7 @@ export class SourceStatus {
   }
 
   get state(): SourceState {
-    return this.#state;
+    return this.isPaused && this.#isRunning() ? 'paused' : this.#state;
   }
 
   set state(state: SourceState) {
@@ -48,7 +50,7 @@ export class SourceStatus {
     this.#totals.transactions++;
     this.#lastError = null;
     if (commit.committedAtMicros > 0) this.#lagSeconds = Math.max(0, Date.now() - commit.committedAtMicros / 1000) / 1000;
-    if (this.#state === 'streaming' || this.#state === 'snapshot') this.#state = this.#isSnapshotting() ? 'snapshot' : 'streaming';
+    if (this.#isRunning()) this.#state = this.#isSnapshotting() ? 'snapshot' : 'streaming';
     this.#metrics.records.inc(commit.records);
     this.#metrics.bytes.inc(commit.bytes);
     this.#metrics.lagSeconds.set(this.#lagSeconds);
@@ -67,7 +69,7 @@ export class SourceStatus {
   }
 
   notReady(): string | undefined {
-    if (this.#state === 'streaming' || this.#state === 'snapshot' || this.#state === 'paused') return undefined;
+    if (this.#isRunning()) return undefined;
     return `the source is ${this.#state}`;
   }
 
@@ -75,7 +77,7 @@ export class SourceStatus {
     return {
       kind: 'source',
       name: this.#name,
-      state: this.#state,
+      state: this.state,
       position: this.#position === null ? null : formatPosition(this.#position),
       ...this.#totals,
       lag: { bytes: this.#lagBytes, seconds: this.#lagSeconds },
@@ -83,6 +85,10 @@ export class SourceStatus {
       tables: this.tables,
       lastError: this.#lastError,
     };
+  }
+
+  #isRunning(): boolean {
+    return this.#state === 'streaming' || this.#state === 'snapshot';
   }
 
   #isSnapshotting(): boolean {

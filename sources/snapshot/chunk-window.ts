@@ -1,7 +1,15 @@
 import type { Row } from '../../shared/record/row.ts';
+import { RowWriter } from '../../shared/record/row-writer.ts';
+import { UNCHANGED, type Value } from '../../shared/record/value.ts';
 
-/** More touched keys than this are not kept: the chunk is read again instead. */
-const MAX_KEYS = 500_000;
+/** What a window may hold; beyond it the chunk is read again instead. */
+export interface WindowLimits {
+  readonly maxKeys: number;
+  /** Of rows that came without some of their values. */
+  readonly maxBytes: number;
+}
+
+const LIMITS: WindowLimits = { maxKeys: 500_000, maxBytes: 32 * 1024 * 1024 };
 
 /** Tells whether a transaction's changes were already in what a chunk read. */
 export type IsVisible = (transaction: number) => boolean;
@@ -15,35 +23,121 @@ export type IsVisible = (transaction: number) => boolean;
  * out, since the stream has published their newer state. All other rows are published at that place of the stream:
  * what a row shows was committed before the mark, and what changes it afterwards comes after the mark.
  *
+ * One kind of stale row has to go out all the same: where the stream's newer state came without a large value that did
+ * not change, nobody downstream has that value yet. It stands in the chunk's row, so the two make up the row as it is
+ * at the mark.
+ *
  * Which transactions a read has seen is asked of the database's own snapshot, not of watermarks: in PostgreSQL a
  * commit can be in the log, and on the stream, well before it becomes visible to queries (with a synchronous standby,
  * seconds), so a low watermark alone would let stale rows through.
  */
 export class ChunkWindow {
-  #touched = new Map<string, number>();
-  #hasOverflowed = false;
+  readonly #limits: WindowLimits;
+  readonly #touched = new Map<string, number>();
+  /** Touched rows that nobody downstream has in full, as far as the stream has told them. */
+  readonly #partial = new Map<string, Row>();
+  /** Transactions whose keys are not known any more. */
+  readonly #lost = new Set<number>();
+  #partialBytes = 0;
+  #truncatedBy: number | undefined;
 
-  /** Notes a change on the stream. Of several transactions of one key the last one counts. */
+  constructor(limits: WindowLimits = LIMITS) {
+    this.#limits = limits;
+  }
+
+  /** Notes a row image of a change on the stream. Of several transactions of one key the last one counts. */
   touch(transaction: number, row: Row): void {
-    if (this.#touched.size >= MAX_KEYS) {
-      this.#touched = new Map();
-      this.#hasOverflowed = true;
-    }
-    this.#touched.set(row.keyText(), transaction);
+    const key = row.keyText();
+    const earlier = this.#partial.get(key);
+    if (row.unchanged !== null && (earlier !== undefined || !this.#touched.has(key))) this.#keep(key, earlier, row);
+    else if (earlier !== undefined) this.#forgetPartial(key);
+    this.#touched.set(key, transaction);
+    if (this.#touched.size > this.#limits.maxKeys || this.#partialBytes > this.#limits.maxBytes) this.#overflow();
+  }
+
+  /** Notes that all rows were removed. */
+  truncate(transaction: number): void {
+    this.#clear();
+    this.#lost.clear();
+    this.#truncatedBy = transaction;
   }
 
   /** The rows to publish at the mark; undefined when the chunk has to be read again. Forgets what no later read needs. */
   select(rows: readonly Row[], isVisible: IsVisible): readonly Row[] | undefined {
-    const isLost = this.#hasOverflowed;
-    this.#hasOverflowed = false;
-    const fresh = isLost ? undefined : rows.filter((row) => !this.#isStale(row, isVisible));
-    for (const [key, transaction] of this.#touched) if (isVisible(transaction)) this.#touched.delete(key);
+    const fresh = this.#fresh(rows, isVisible);
+    this.forget(isVisible);
     return fresh;
   }
 
-  #isStale(row: Row, isVisible: IsVisible): boolean {
-    if (this.#touched.size === 0) return false;
-    const transaction = this.#touched.get(row.keyText());
-    return transaction !== undefined && !isVisible(transaction);
+  /** Forgets what no read needs that sees at least these transactions. */
+  forget(isVisible: IsVisible): void {
+    for (const transaction of this.#lost) if (isVisible(transaction)) this.#lost.delete(transaction);
+    if (this.#truncatedBy !== undefined && isVisible(this.#truncatedBy)) this.#truncatedBy = undefined;
+    for (const [key, transaction] of this.#touched) {
+      if (!isVisible(transaction)) continue;
+      this.#touched.delete(key);
+      this.#forgetPartial(key);
+    }
   }
+
+  #fresh(rows: readonly Row[], isVisible: IsVisible): readonly Row[] | undefined {
+    for (const transaction of this.#lost) if (!isVisible(transaction)) return undefined;
+    if (this.#truncatedBy !== undefined && !isVisible(this.#truncatedBy)) return [];
+    if (this.#touched.size === 0) return rows;
+    const fresh: Row[] = [];
+    for (const row of rows) {
+      const key = row.keyText();
+      const transaction = this.#touched.get(key);
+      const partial = this.#partial.get(key);
+      if (transaction === undefined || isVisible(transaction)) fresh.push(row);
+      else if (partial === undefined) continue;
+      else if (isSameTable(partial, row)) fresh.push(complete(partial, row));
+      else return undefined;
+    }
+    return fresh;
+  }
+
+  #keep(key: string, earlier: Row | undefined, row: Row): void {
+    this.#forgetPartial(key);
+    const isAltered = earlier !== undefined && !isSameTable(earlier, row);
+    if (isAltered) this.#lose(this.#touched.get(key));
+    const known = complete(row, isAltered ? undefined : earlier);
+    if (known.unchanged === null) return;
+    this.#partial.set(key, known);
+    this.#partialBytes += known.byteLength;
+  }
+
+  /** The oldest are let go first: whatever a read does not see of them, it does not see of the later ones either. */
+  #lose(transaction: number | undefined): void {
+    if (transaction !== undefined) this.#lost.add(transaction);
+    const [oldest] = this.#lost;
+    if (this.#lost.size > this.#limits.maxKeys && oldest !== undefined) this.#lost.delete(oldest);
+  }
+
+  #forgetPartial(key: string): void {
+    this.#partialBytes -= this.#partial.get(key)?.byteLength ?? 0;
+    this.#partial.delete(key);
+  }
+
+  #overflow(): void {
+    for (const transaction of this.#touched.values()) this.#lose(transaction);
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#touched.clear();
+    this.#partial.clear();
+    this.#partialBytes = 0;
+  }
+}
+
+function isSameTable(a: Row, b: Row): boolean {
+  return a.table === b.table || a.table.fingerprint === b.table.fingerprint;
+}
+
+/** A row with what it lacks taken from another image of it, in memory of its own. */
+function complete(row: Row, other: Row | undefined): Row {
+  const others: readonly Value[] = other?.values() ?? [];
+  const values = row.values().map((value, index) => (value === UNCHANGED ? (others[index] ?? (other === undefined ? UNCHANGED : null)) : value));
+  return new RowWriter(row.byteLength + (other?.byteLength ?? 0)).row(row.table, values);
 }
