@@ -24,10 +24,15 @@ export class EnvelopeDecoder {
     this.#columnByField = new Map(fieldNames(table).map((name, index) => [name, index]));
   }
 
-  /** `start` is where the Avro bytes begin. Throws `PARSE_FAILED`. Positions are read when they are asked for. */
-  decode(bytes: Buffer, start: number): RowRecord | TruncateRecord {
+  /**
+   * The Avro bytes from `start` to `end`, which others may follow. Throws `PARSE_FAILED` where they are more or less than
+   * one record. Positions are read when they are asked for.
+   */
+  decode(bytes: Buffer, start: number, end = bytes.length): RowRecord | TruncateRecord {
     try {
-      return this.#decode(bytes, start);
+      const record = this.#decode(bytes, start);
+      if (this.#reader.position !== end) throw new RangeError('the record does not end where its layout ends');
+      return record;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new CdcError('PARSE_FAILED', `A record of ${this.#topic} does not have the layout of its schema.`, { cause: error, context: { topic: this.#topic } });

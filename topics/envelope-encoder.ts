@@ -19,6 +19,7 @@ export interface EnvelopeScope {
   /** Tells scopes apart: a new number for each. */
   readonly serial: number;
   readonly xid: string | null;
+  readonly isSnapshot: boolean;
   readonly committedAtMicros: number;
   /** The transaction part of the positions. */
   readonly positionPrefix: string;
@@ -78,7 +79,7 @@ export class EnvelopeEncoder {
   }
 
   value(scope: EnvelopeScope, fields: EnvelopeFields): ByteRange {
-    if (scope.serial !== this.#scopeSerial) this.#enter(scope, fields.op);
+    if (scope.serial !== this.#scopeSerial) this.#enter(scope);
     const value = this.#value;
     value.reset();
     value.header(this.identity.valueSchemaId);
@@ -101,7 +102,7 @@ export class EnvelopeEncoder {
     return value.range(this.#valueRange);
   }
 
-  #enter(scope: EnvelopeScope, op: EnvelopeOp): void {
+  #enter(scope: EnvelopeScope): void {
     const { table, connector, sourceName, version } = this.identity;
     this.#scopeSerial = scope.serial;
     const common = this.#scope;
@@ -109,7 +110,7 @@ export class EnvelopeEncoder {
     for (const text of [version, connector, sourceName]) common.string(text);
     common.long(Math.floor(scope.committedAtMicros / 1000));
     common.long(scope.committedAtMicros);
-    for (const text of [op === 'r' ? 'true' : 'false', table.database, table.schema, table.name]) common.string(text);
+    for (const text of [String(scope.isSnapshot), table.database, table.schema, table.name]) common.string(text);
     common.optionalString(scope.xid);
     this.#transaction.reset();
     this.#transaction.optionalString(scope.transactionId);

@@ -24,17 +24,25 @@ export function isControlTopic(topic: string): boolean {
   return topic.indexOf('.') === dot && CONTROL_TOPICS.some((name) => topic.endsWith(`.${name}`));
 }
 
-/** Refuses two tables whose topic would be the same, since each topic holds one table. */
+/**
+ * Refuses two tables whose topics would be one, since each topic holds one table. Kafka names its metrics by topic with
+ * `.` as `_`, so it refuses a topic whose name differs from another's only in these.
+ */
 export function assertDistinctTopics(sourceName: string, tables: readonly TableRef[]): void {
   const seen = new Map<string, TableRef>();
   for (const table of tables) {
     const topic = tableTopic(sourceName, table);
-    const other = seen.get(topic);
-    if (other !== undefined) {
-      throw new CdcError('CONFIG_INVALID', `Tables ${other.schema}.${other.name} and ${table.schema}.${table.name} would share the topic ${topic}.`, { remedy: 'Leave one of them out of TABLES.' });
+    const metricName = topic.replaceAll('.', '_');
+    const other = seen.get(metricName);
+    if (other !== undefined && (other.schema !== table.schema || other.name !== table.name)) {
+      throw new CdcError('CONFIG_INVALID', `Tables ${other.schema}.${other.name} and ${table.schema}.${table.name} ${sharing(tableTopic(sourceName, other), topic)}.`, { remedy: 'Leave one of them out of TABLES.' });
     }
-    seen.set(topic, table);
+    seen.set(metricName, table);
   }
+}
+
+function sharing(one: string, other: string): string {
+  return one === other ? `would share the topic ${one}` : `would have the topics ${one} and ${other}, which Kafka takes for one`;
 }
 
 /** A topic name as an Avro namespace: parts of letters, digits and `_`, none starting with a digit. */

@@ -211,7 +211,7 @@ export class Subscriber {
       this.#lastId = id;
     }
     if (this.#lastDecoder === undefined) throw new CdcError('SCHEMA_INCOMPATIBLE', `A record of ${topic} has no readable schema.`, { context: { topic } });
-    return this.#lastDecoder.decode(bytes, valueStart + WIRE_HEADER_BYTES);
+    return this.#lastDecoder.decode(bytes, valueStart + WIRE_HEADER_BYTES, valueEnd);
   }
 
   #refuse(topic: string, error: unknown): undefined {

@@ -12,6 +12,8 @@ import { assertDistinctTopics, controlTopic, tableTopic } from './names.ts';
 import type { PublishedTails } from './published-tails.ts';
 import { TablePublisher } from './table-publisher.ts';
 
+/** Tables whose schemas are registered side by side. */
+const REGISTER_AT_ONCE = 16;
 const MAX_RECORD_BYTES = 20 * 1024 * 1024;
 const WRITTEN_CONTROL_TOPICS = ['transaction', 'heartbeat', 'schema-changes', 'positions'] as const;
 
@@ -58,11 +60,13 @@ export class TopicCatalog {
 
   /** Creates topics and registers schemas of tables; called again with a new schema for a table that has changed. */
   async addTables(tables: readonly TableSchema[]): Promise<void> {
-    assertDistinctTopics(this.#name, tables);
+    assertDistinctTopics(this.#name, [...this.#current.values(), ...tables]);
     const fresh = tables.filter((table) => !this.#tables.has(table));
     await this.#admin.createMissing(fresh.map((table) => this.#tableTopic(table)));
     await this.#producer.addTopics(fresh.map((table) => tableTopic(this.#name, table)));
-    for (const table of fresh) await this.#addTable(table);
+    for (let first = 0; first < fresh.length; first += REGISTER_AT_ONCE) {
+      await Promise.all(fresh.slice(first, first + REGISTER_AT_ONCE).map((table) => this.#addTable(table)));
+    }
   }
 
   /** Whether a table is known, and with another schema than this. */

@@ -192,6 +192,7 @@ export class TopicWriter {
     this.#scope ??= {
       serial: ++this.#scopeSerial,
       xid: begin.xid,
+      isSnapshot: false,
       committedAtMicros: begin.committedAtMicros,
       positionPrefix: begin.position.transaction,
       transactionId: this.#options.publishTransactions ? id : null,
@@ -201,7 +202,7 @@ export class TopicWriter {
 
   #scopeOfRead({ position, committedAtMicros }: RowRecord | TruncateRecord): EnvelopeScope {
     if (this.#readScope?.positionPrefix !== position.transaction) {
-      this.#readScope = { serial: ++this.#scopeSerial, xid: null, committedAtMicros, positionPrefix: position.transaction, transactionId: null };
+      this.#readScope = { serial: ++this.#scopeSerial, xid: null, isSnapshot: true, committedAtMicros, positionPrefix: position.transaction, transactionId: null };
     }
     return this.#readScope;
   }

@@ -35,7 +35,7 @@ const START_MS = 60_000;
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const screen = openScreen();
-  screen.say(drawIntroduction());
+  screen.say(drawIntroduction(screen.drawsScenes));
   await using world = await openWorld({ ...options, say: (line) => screen.say(line) });
   const observer = new Observer(world);
   const reports = options.endsByItself ? await flowOnce(options, world, observer, screen) : await flowUntilStopped(options, world, observer, screen);

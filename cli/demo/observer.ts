@@ -1,3 +1,4 @@
+import type { ProcessStatus } from '../process-status.ts';
 import { formatCount } from '../terminal.ts';
 import type { ConnectorProcess } from './connector-process.ts';
 import type { DemoWorld } from './demo-world.ts';
@@ -5,11 +6,12 @@ import type { PartView, Scene } from './picture.ts';
 import { quantile, Rate } from './rate.ts';
 
 const ROWS_EVERY_MS = 2000;
+const CAUGHT_UP_SECONDS = 1;
 
 interface Watched {
   readonly process: ConnectorProcess;
   readonly rate: Rate;
-  /** Seconds from commit to here, each time that something new had arrived while the shop was open. */
+  /** Seconds from commit to here, whenever something new had arrived, once all parts had caught up with the snapshot. */
   readonly lags: number[];
 }
 
@@ -20,6 +22,7 @@ export class Observer {
   readonly #shop = new Rate();
   readonly #watched: readonly Watched[];
   #rowsAt = 0;
+  #hasCaughtUp = false;
 
   constructor(world: DemoWorld) {
     this.#world = world;
@@ -34,8 +37,9 @@ export class Observer {
     for (const [place, { process, rate, lags }] of this.#watched.entries()) {
       const { status } = process;
       rate.add(status?.records ?? 0, now);
-      if (status?.lagSeconds !== undefined && status.records > (records[place] ?? 0) && this.#world.workload.isRunning) lags.push(status.lagSeconds);
+      if (this.#hasCaughtUp && status?.lagSeconds !== undefined && status.records > (records[place] ?? 0)) lags.push(status.lagSeconds);
     }
+    this.#hasCaughtUp ||= this.isFlowing && this.#watched.every(({ process: { status } }) => (status?.lagSeconds ?? Infinity) < CAUGHT_UP_SECONDS);
     if (now - this.#rowsAt < ROWS_EVERY_MS) return;
     this.#rowsAt = now;
     void this.lookAtRows();
@@ -73,21 +77,27 @@ export class Observer {
       if (status === undefined) continue;
       const did = status.kind === 'source' ? 'published' : 'wrote';
       const [half, most] = [quantile(lags, 0.5), quantile(lags, 0.95)];
-      const latency = half === undefined || most === undefined ? '' : `; from commit to there ${half.toFixed(2)} s in the middle, ${most.toFixed(2)} s at the 95th percentile`;
+      const latency = half === undefined || most === undefined ? '' : `; half of the time less than ${half.toFixed(1)} s behind, 95 % of the time less than ${most.toFixed(1)} s`;
       lines.push(`The ${title} ${did} ${formatCount(status.records)} records, up to ${formatCount(rate.highest)} a second${latency}.`);
     }
     return lines.join('\n');
   }
 }
 
+/** An error that is over is history; one that holds a part up is named by its code. */
+function stateOf(status: ProcessStatus | undefined): string {
+  if (status?.state === 'waiting' && status.lastError !== undefined) return `waiting (${status.lastError.split(':')[0]})`;
+  return status?.state ?? 'starting';
+}
+
 function viewOf({ process: { title, status }, rate }: Watched): PartView {
   return {
     title,
-    state: status?.lastError ?? status?.state ?? 'starting',
+    state: stateOf(status),
     unit: 'records',
     total: status?.records ?? 0,
     perSecond: rate.perSecond,
     sparkline: rate.sparkline(),
-    lagSeconds: status?.lagSeconds,
+    lagSeconds: (status?.records ?? 0) > 0 ? status?.lagSeconds : undefined,
   };
 }

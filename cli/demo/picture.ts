@@ -41,9 +41,10 @@ const LEGEND: readonly (readonly [name: string, what: string])[] = [
   ['sinks', 'keep the tables of two other databases equal to the shop'],
 ];
 
-export function drawIntroduction(): string {
+/** What each part is. The picture comes with each scene where scenes are drawn. */
+export function drawIntroduction(hasScenes: boolean): string {
   const legend = LEGEND.map(([name, what]) => `  ${styleText('bold', name.padEnd(11))} ${what}`);
-  return ['', ...PICTURE, '', ...legend, ''].join('\n');
+  return [...(hasScenes ? [] : ['', ...PICTURE]), '', ...legend, ''].join('\n');
 }
 
 /** The whole screen as text; colours only where the terminal has them. */

@@ -6,6 +6,7 @@ const LINE_INTERVAL_MS = 2000;
 
 /** Shows scenes: redrawn in place on a terminal, elsewhere as a line every two seconds. */
 export interface Screen {
+  readonly drawsScenes: boolean;
   show(scene: Scene): void;
   /** A line that stays, above what is redrawn. */
   say(line: string): void;
@@ -18,6 +19,7 @@ export function openScreen(): Screen {
 }
 
 class LiveScreen implements Screen {
+  readonly drawsScenes = true;
   readonly #update = createLogUpdate(process.stdout);
   #last: Scene | undefined;
 
@@ -39,6 +41,7 @@ class LiveScreen implements Screen {
 }
 
 class LineScreen implements Screen {
+  readonly drawsScenes = false;
   #shownAt = Number.NEGATIVE_INFINITY;
 
   show(scene: Scene): void {

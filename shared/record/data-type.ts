@@ -66,6 +66,13 @@ const ENCODINGS: Record<DataType['kind'], Encoding> = {
   array: 'array',
 };
 
+/** Whether something that was read is a type that this version knows; a later one may have more. */
+export function isDataType(value: unknown): value is DataType {
+  const { kind, element } = (value ?? {}) as { readonly kind?: unknown; readonly element?: unknown };
+  if (typeof kind !== 'string' || !Object.hasOwn(ENCODINGS, kind)) return false;
+  return kind !== 'array' || isDataType(element);
+}
+
 export function encodingOf(type: DataType): Encoding {
   if (type.kind === 'time' && type.unit === 'millis') return 'int';
   return ENCODINGS[type.kind];

@@ -5,7 +5,11 @@ import { comparePositions, formatPosition, parsePosition, type SourcePosition } 
 const positions = fc.record({ transaction: fc.string({ minLength: 1 }), ordinal: fc.nat() });
 
 test('a position comes back from its text', () => {
-  fc.assert(fc.property(positions, (position) => expect(parsePosition(formatPosition(position))).toEqual(position)));
+  fc.assert(
+    fc.property(positions, (position) => {
+      expect(parsePosition(formatPosition(position))).toEqual(position);
+    }),
+  );
 });
 
 test('texts that are no position are told apart', () => {

@@ -27,10 +27,10 @@ describe('the key of a row', () => {
     fc.assert(
       fc.property(randomTables(), ({ table, rows }) => {
         const row = new RowWriter().row(table, rows[0] ?? []);
-        const ranges = row.keyRanges();
+        const ranges = new Int32Array(table.key.length * 2);
+        row.keyRanges(ranges);
         const values = table.keyColumns.map(({ dataType }, place) => new RowReader(row.bytes.subarray(ranges[place * 2], ranges[place * 2 + 1])).value(dataType));
         expect(values).toEqual(row.keyValues());
-        expect(ranges).toHaveLength(table.key.length * 2);
       }),
       { numRuns: 200 },
     );
@@ -54,7 +54,7 @@ describe('the key of a row', () => {
 
   test('of a table without one is empty', () => {
     const row = rowOf(tableOf([]), ['n', 'b', [], 1]);
-    expect([row.keyText(), row.keyValues(), row.keyRanges()]).toEqual(['', [], []]);
+    expect([row.keyText(), row.keyValues()]).toEqual(['', []]);
   });
 });
 

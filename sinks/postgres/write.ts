@@ -41,7 +41,7 @@ export interface Written {
  * row. What is deleted or truncated is remembered in the same transaction. Batches that remember something exclude
  * each other and all others of the table, in whichever process: no older change of a row can slip in between.
  *
- * A batch of nothing but new rows, as in a snapshot, goes straight into the target, which costs about half. Its key's
+ * A batch of nothing but new rows, as in a snapshot, goes straight into the target, which costs the server about half. Its key's
  * index refuses the whole if a single row is there already; then the staging table is the way.
  */
 export async function writeBatch(session: Session, config: PostgresSinkConfig, batch: Batch): Promise<Written> {

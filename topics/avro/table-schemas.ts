@@ -1,5 +1,5 @@
 import { CdcError } from '../../shared/errors/cdc-error.ts';
-import type { DataType } from '../../shared/record/data-type.ts';
+import { type DataType, isDataType } from '../../shared/record/data-type.ts';
 import { type ColumnDef, TableSchema } from '../../shared/record/table-schema.ts';
 import { avroName, avroNamespace } from '../names.ts';
 import { type AvroField, type AvroRecord, avroType } from './types.ts';
@@ -107,10 +107,18 @@ const TRANSACTION_SCHEMA: AvroRecord = {
 export function parseTableSchema(envelope: unknown, topic: string): TableSchema {
   const row = rowSchemaOf(envelope);
   const keyNames = row?.['dbmazz.key'];
-  if (row === undefined || !Array.isArray(keyNames)) {
+  const key = Array.isArray(keyNames) ? keyNames.map((name) => row?.fields.findIndex((field) => field.name === name) ?? -1) : [-1];
+  if (row === undefined || key.includes(-1)) {
     throw new CdcError('SCHEMA_INCOMPATIBLE', `The records of ${topic} do not have the layout of a dbmazz table topic.`, {
       context: { topic },
       remedy: 'Leave the topic out of SINK_TOPICS; it was written by something else.',
+    });
+  }
+  const unknown = row.fields.find((field) => !isDataType(field['dbmazz.kind']));
+  if (unknown !== undefined) {
+    throw new CdcError('SCHEMA_INCOMPATIBLE', `Column ${unknown.name} in the records of ${topic} has a type that this version does not know.`, {
+      context: { topic },
+      remedy: 'Bring this process to the version of the source.',
     });
   }
   return new TableSchema({
@@ -118,7 +126,7 @@ export function parseTableSchema(envelope: unknown, topic: string): TableSchema 
     schema: String(row['dbmazz.schema'] ?? ''),
     name: String(row['dbmazz.table'] ?? ''),
     columns: row.fields.map(parseColumn),
-    key: keyNames.map((name) => row.fields.findIndex((field) => field.name === name)),
+    key,
   });
 }
 

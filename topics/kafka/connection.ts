@@ -65,6 +65,8 @@ function bridgeLog(log: Logger): logCreator {
 
 const ACCESS_ERRORS = new Set(['SASL_AUTHENTICATION_FAILED', 'TOPIC_AUTHORIZATION_FAILED', 'GROUP_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED']);
 const FENCED_ERRORS = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING', 'INVALID_TXN_STATE']);
+/** Answers to what cannot be, however often it is asked for. */
+const REFUSED_ERRORS = new Set(['INVALID_TOPIC_EXCEPTION', 'INVALID_PARTITIONS', 'INVALID_REPLICATION_FACTOR', 'INVALID_CONFIG', 'POLICY_VIOLATION']);
 const TOO_LARGE_ERRORS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 
 interface KafkaJsError {
@@ -96,6 +98,9 @@ export function toKafkaError(error: unknown, doing: string, context: ErrorContex
   if (type !== undefined && FENCED_ERRORS.has(type)) return new CdcError('FENCED', `The broker no longer takes this producer's records (${type}) while ${doing}.`, details);
   if (type !== undefined && TOO_LARGE_ERRORS.has(type)) {
     return new CdcError('VALUE_OUT_OF_RANGE', `A record is larger than the broker takes, while ${doing}.`, { ...details, remedy: "Raise the topic's max.message.bytes." });
+  }
+  if (type !== undefined && REFUSED_ERRORS.has(type)) {
+    return new CdcError('CONFIG_INVALID', `The broker refuses what it is asked for (${type}) while ${doing}.`, { ...details, remedy: 'Check SOURCE_NAME, TOPIC_PARTITIONS, TOPIC_REPLICATION and the policies of the broker.' });
   }
   return new CdcError('KAFKA_UNAVAILABLE', `The broker does not answer while ${doing}.`, details);
 }

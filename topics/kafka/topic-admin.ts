@@ -1,5 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, KafkaConfig } from 'kafkajs';
 import { createKafka, kafkaErrorType, toKafkaError } from './connection.ts';
+
+const KNOWN_WITHIN_MS = 15_000;
+const KNOWN_POLL_MS = 20;
+const NOT_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE']);
 
 export interface TopicDefinition {
   readonly topic: string;
@@ -39,9 +44,25 @@ export class TopicAdmin {
   async #create({ topic, partitions, replication, config }: TopicDefinition): Promise<void> {
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
     try {
-      await this.#admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, replicationFactor: replication ?? -1, configEntries }] });
+      await this.#admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions, replicationFactor: replication ?? -1, configEntries }] });
     } catch (error) {
       if (kafkaErrorType(error) !== 'TOPIC_ALREADY_EXISTS') throw error;
+    }
+    await this.#untilKnown(topic);
+  }
+
+  /** The controller answers before the broker that we ask has heard of the new topic; the client's own wait takes that for an error. */
+  async #untilKnown(topic: string): Promise<void> {
+    const deadline = performance.now() + KNOWN_WITHIN_MS;
+    for (;;) {
+      try {
+        const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] });
+        if (topics[0]?.partitions.every(({ leader }) => leader >= 0) === true) return;
+        if (performance.now() > deadline) return;
+      } catch (error) {
+        if (!NOT_KNOWN.has(kafkaErrorType(error) ?? '') || performance.now() > deadline) throw error;
+      }
+      await delay(KNOWN_POLL_MS);
     }
   }
 
