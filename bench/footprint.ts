@@ -28,10 +28,33 @@ export async function measureFootprint(urls: Urls, say: (line: string) => void):
   await database.create(workload);
   const slot = await database.newSlot();
   const name = `bench-idle-${process.pid}`;
-  const input = { postgresUrl: database.url, kafkaBrokers: urls.kafkaBrokers, registryUrl: urls.registryUrl, slot, publication: database.publication, endOfLog: '', tables: workload.tables, changes: 0, deletes: 0, runName: name };
-  const sink = { SINK_TYPE: 'postgres', SINK_NAME: name, SINK_TOPICS: `${name}.*`, SINK_URL: database.url, SINK_SCHEMA: 'copy', KAFKA_BROKERS: urls.kafkaBrokers, SCHEMA_REGISTRY_URL: urls.registryUrl, LOG_LEVEL: 'warn' };
+  const input = {
+    postgresUrl: database.url,
+    kafkaBrokers: urls.kafkaBrokers,
+    registryUrl: urls.registryUrl,
+    slot,
+    publication: database.publication,
+    endOfLog: '',
+    tables: workload.tables,
+    changes: 0,
+    deletes: 0,
+    runName: name,
+  };
+  const sink = {
+    SINK_TYPE: 'postgres',
+    SINK_NAME: name,
+    SINK_TOPICS: `${name}.*`,
+    SINK_URL: database.url,
+    SINK_SCHEMA: 'copy',
+    KAFKA_BROKERS: urls.kafkaBrokers,
+    SCHEMA_REGISTRY_URL: urls.registryUrl,
+    LOG_LEVEL: 'warn',
+  };
   const children = [
-    { name: 'source', child: spawn(process.execPath, ['sources/main.ts'], { cwd: ROOT, env: { ...process.env, ...sourceEnvironment(input) }, stdio: 'inherit' }) },
+    {
+      name: 'source',
+      child: spawn(process.execPath, ['sources/main.ts'], { cwd: ROOT, env: { ...process.env, ...sourceEnvironment(input) }, stdio: 'inherit' }),
+    },
     { name: 'sink', child: spawn(process.execPath, ['sinks/main.ts'], { cwd: ROOT, env: { ...process.env, ...sink }, stdio: 'inherit' }) },
   ];
   try {

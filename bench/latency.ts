@@ -40,11 +40,34 @@ export async function measureLatency(urls: Urls, _peers: readonly string[], say:
     schema: 'CREATE TABLE pulse (id bigint PRIMARY KEY, at_micros bigint)',
     load: 'SELECT 1',
   });
-  await database.create({ name: 'latency', about: '', tables: [], changes: 0, deletes: 0, schema: 'CREATE TABLE pulse (id bigint PRIMARY KEY, at_micros bigint)', load: 'SELECT 1' });
+  await database.create({
+    name: 'latency',
+    about: '',
+    tables: [],
+    changes: 0,
+    deletes: 0,
+    schema: 'CREATE TABLE pulse (id bigint PRIMARY KEY, at_micros bigint)',
+    load: 'SELECT 1',
+  });
   const slot = await database.newSlot();
   const name = `bench-latency-${process.pid}`;
-  const input = { postgresUrl: database.url, kafkaBrokers: urls.kafkaBrokers, registryUrl: urls.registryUrl, slot, publication: database.publication, endOfLog: '', tables: ['public.pulse'], changes: 0, deletes: 0, runName: name };
-  const source = spawn(process.execPath, ['sources/main.ts'], { cwd: ROOT, env: { ...process.env, ...sourceEnvironment(input) }, stdio: ['ignore', 'inherit', 'inherit'] });
+  const input = {
+    postgresUrl: database.url,
+    kafkaBrokers: urls.kafkaBrokers,
+    registryUrl: urls.registryUrl,
+    slot,
+    publication: database.publication,
+    endOfLog: '',
+    tables: ['public.pulse'],
+    changes: 0,
+    deletes: 0,
+    runName: name,
+  };
+  const source = spawn(process.execPath, ['sources/main.ts'], {
+    cwd: ROOT,
+    env: { ...process.env, ...sourceEnvironment(input) },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   const listener = new PulseListener(urls.kafkaBrokers, `${name}.public.pulse`);
   try {
     await commitPulses(database.url, 10, 1);
@@ -75,7 +98,7 @@ async function commitPulses(url: string, rate: number, seconds: number): Promise
   const pool = new pg.Pool({ connectionString: url, max: 8 });
   const started = performance.now();
   const running: Promise<unknown>[] = [];
-  for (let count = 0; count < rate * seconds; ) {
+  for (let count = 0; count < rate * seconds;) {
     const due = Math.min(rate * seconds, Math.floor(((performance.now() - started) / 1000) * rate));
     for (; count < due; count++) {
       // The transaction's work is its insert: clock_timestamp() is taken within microseconds of its commit.

@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { startStack } from '../stack/mod.ts';
 import { BenchDatabase } from './database.ts';
+import { measureConsume } from './consume.ts';
 import { measureFootprint } from './footprint.ts';
 import { measureLatency } from './latency.ts';
 import { debeziumStages } from './stages/debezium.ts';
@@ -20,6 +21,7 @@ npm run bench -- --peers debezium               also Debezium on Kafka Connect, 
 npm run bench -- --runs 5                       runs of each, in turn (3 by default)
 npm run bench -- --latency                      commit to consumer, at 200 and 1,000 commits a second
 npm run bench -- --footprint                    idle processes
+npm run bench -- --consume                      Kafka to nowhere: the backlog decoded by one consumer
 npm run bench -- --save                         keep the results in bench/results`;
 
 interface Summary {
@@ -37,6 +39,7 @@ async function main(): Promise<void> {
       runs: { type: 'string', default: '3' },
       latency: { type: 'boolean', default: false },
       footprint: { type: 'boolean', default: false },
+      consume: { type: 'boolean', default: false },
       save: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -48,6 +51,7 @@ async function main(): Promise<void> {
   await using stack = await startStack({ services: ['kafka', 'registry', 'postgres'], onProgress: say });
   if (values.latency) return keep(values.save, 'latency', await measureLatency(stack.urls, values.peers.split(','), say));
   if (values.footprint) return keep(values.save, 'footprint', await measureFootprint(stack.urls, say));
+  if (values.consume) return keep(values.save, 'consume', await measureConsume(stack.urls, Number(values.runs), say));
   for (const name of values.workload.split(',')) {
     const workload = findWorkload(name);
     const stages = stagesOf(values.stages, values.peers.split(','));
@@ -63,7 +67,12 @@ function stagesOf(wanted: string, peers: readonly string[]): readonly Stage[] {
 }
 
 /** Every stage in turn, then all again: a slow minute of the machine hits them all. */
-async function runWorkload(urls: { postgresUrl: string; kafkaBrokers: string; registryUrl: string }, workload: Workload, stages: readonly Stage[], runs: number): Promise<readonly Summary[]> {
+async function runWorkload(
+  urls: { postgresUrl: string; kafkaBrokers: string; registryUrl: string },
+  workload: Workload,
+  stages: readonly Stage[],
+  runs: number,
+): Promise<readonly Summary[]> {
   const database = new BenchDatabase(urls.postgresUrl, workload);
   say(`${workload.name}: making ${workload.changes.toLocaleString('en')} changes (${workload.about}) …`);
   await database.create(workload);

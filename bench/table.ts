@@ -12,7 +12,8 @@ export function printTable(workload: Workload, summaries: readonly Measured[]): 
   const lines = [['', 'changes/s', 'spread', 'CPU s', 'peak MB', 'of the first'], ...tableRows(workload, summaries)];
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   process.stdout.write(`\n${workload.name}: ${workload.about}\n`);
-  for (const line of lines) process.stdout.write(`${line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart((widths[column] ?? 0) + 2))).join('')}\n`);
+  for (const line of lines)
+    process.stdout.write(`${line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart((widths[column] ?? 0) + 2))).join('')}\n`);
   process.stdout.write('\n');
 }
 

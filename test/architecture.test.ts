@@ -37,7 +37,7 @@ const ALLOWED: readonly (readonly [area: RegExp, own: RegExp, others: readonly s
 /** Where a driver or client may be imported, beside tests. */
 const POSTGRES_PLACES = /^(sources\/postgres|sinks\/postgres|stack|cli|bench|test)\//;
 const DRIVERS: Readonly<Record<string, RegExp>> = {
-  kafkajs: /^(topics\/kafka|stack)\//,
+  kafkajs: /^(topics\/kafka|stack|bench)\//,
   '@kafkajs/confluent-schema-registry': /^topics\/avro\//,
   avsc: /^topics\/avro\//,
   pg: POSTGRES_PLACES,

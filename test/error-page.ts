@@ -5,7 +5,9 @@ const ACTIONS = { retry: 'tries again, with back-off', setAside: 'stops the tabl
 
 /** The text of docs/errors.md; `node test/error-page.ts` writes it. */
 export function buildErrorPage(): string {
-  const rows = Object.entries(CODES).map(([code, { meaning, remedy, action, exitCode }]) => `| \`${code}\` | ${meaning} | ${remedy} | ${ACTIONS[action]} | ${exitCode} |`);
+  const rows = Object.entries(CODES).map(
+    ([code, { meaning, remedy, action, exitCode }]) => `| \`${code}\` | ${meaning} | ${remedy} | ${ACTIONS[action]} | ${exitCode} |`,
+  );
   return `# Errors
 
 Every error has a code, a sentence that says what failed and where, and a remedy. This page is written from

@@ -20,7 +20,7 @@ export interface StoredPosition extends Checkpoint {
  * that were aborted or are in doubt: its row_version may have been seen by readers that do not filter, so new ones
  * start above it, and its partitions are where records without a committed position could be (KAFKA-17754).
  */
-export async function readPositions(reader: LogReader, sourceName: string): Promise<{ committed: StoredPosition | undefined; attempted: StoredPosition | undefined }> {
+export async function readPositions(reader: Pick<LogReader, 'readLast'>, sourceName: string): Promise<{ committed: StoredPosition | undefined; attempted: StoredPosition | undefined }> {
   const topic = controlTopic(sourceName, 'positions');
   const committed = await reader.readLast(topic, 0, 'committed');
   const attempted = await reader.readLast(topic, 0, 'uncommitted');

@@ -17,7 +17,7 @@ export class PublishedTails {
   readonly #tails = new Map<string, SourcePosition>();
   #highest: SourcePosition | undefined;
 
-  async read(reader: LogReader, registry: Registry, topics: Iterable<string>): Promise<void> {
+  async read(reader: Pick<LogReader, 'readLast' | 'partitionCount'>, registry: Pick<Registry, 'schema'>, topics: Iterable<string>): Promise<void> {
     for (const topic of topics) {
       const partitions = await reader.partitionCount(topic);
       for (let partition = 0; partition < partitions; partition++) {

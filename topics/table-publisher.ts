@@ -3,7 +3,7 @@ import type { Row } from '../shared/record/row.ts';
 import type { TableSchema } from '../shared/record/table-schema.ts';
 import { EnvelopeEncoder, type EncoderIdentity, type EnvelopeFields, type EnvelopeScope } from './envelope-encoder.ts';
 import { ABSENT, type ByteRange, type RecordHeader } from './kafka/record-batch.ts';
-import type { TransactionalProducer } from './kafka/transactional-producer.ts';
+import type { RecordAppender } from './kafka/transactional-producer.ts';
 import { partitionOf } from './murmur2.ts';
 import type { PublishedTails } from './published-tails.ts';
 
@@ -16,8 +16,8 @@ export interface OpenTransaction {
   readonly begin: BeginRecord;
   readonly id: string;
   totalOrder: number;
-  /** Records a table. */
-  readonly counts: Map<TableSchema, CollectionCount>;
+  /** Records a table, by `schema.table`: its schema may change in the midst of a transaction. */
+  readonly counts: Map<string, CollectionCount>;
 }
 
 export interface CollectionCount {
@@ -25,11 +25,11 @@ export interface CollectionCount {
 }
 
 /** The counter of a table in a transaction. */
-export function countOf(transaction: OpenTransaction, table: TableSchema): CollectionCount {
-  let count = transaction.counts.get(table);
+export function countOf({ counts }: OpenTransaction, { qualifiedName }: TableSchema): CollectionCount {
+  let count = counts.get(qualifiedName);
   if (count === undefined) {
     count = { count: 0 };
-    transaction.counts.set(table, count);
+    counts.set(qualifiedName, count);
   }
   return count;
 }
@@ -54,12 +54,12 @@ export class TablePublisher {
   readonly table;
   readonly #options: TablePublisherOptions;
   readonly #encoder: EnvelopeEncoder;
-  readonly #producer: TransactionalProducer;
+  readonly #producer: RecordAppender;
   #countedIn: OpenTransaction | undefined;
   #count: CollectionCount = { count: 0 };
   readonly #fields: EnvelopeFields = { op: 'c', before: null, after: null, ordinal: 0, handledAtMs: 0, rowVersion: 0, totalOrder: 0, collectionOrder: 0 };
 
-  constructor(options: TablePublisherOptions, producer: TransactionalProducer) {
+  constructor(options: TablePublisherOptions, producer: RecordAppender) {
     this.topic = options.topic;
     this.table = options.table;
     this.#options = options;

@@ -7,7 +7,7 @@ import type { Registry } from './avro/registry.ts';
 import { buildEnvelopeSchema, buildKeySchema } from './avro/table-schemas.ts';
 import { frame } from './avro/wire-format.ts';
 import type { TopicAdmin, TopicDefinition } from './kafka/topic-admin.ts';
-import type { TransactionalProducer } from './kafka/transactional-producer.ts';
+import type { RecordAppender } from './kafka/transactional-producer.ts';
 import { assertDistinctTopics, controlTopic, tableTopic } from './names.ts';
 import type { PublishedTails } from './published-tails.ts';
 import { TablePublisher } from './table-publisher.ts';
@@ -33,18 +33,24 @@ export interface CatalogOptions {
   readonly tails: PublishedTails;
 }
 
+export interface CatalogParts {
+  readonly admin: Pick<TopicAdmin, 'createMissing'>;
+  readonly registry: Pick<Registry, 'register'>;
+  readonly producer: RecordAppender;
+}
+
 /** The topics of one source: creates them, registers their schemas, and knows how to write to each. */
 export class TopicCatalog {
   readonly #options: CatalogOptions;
   readonly #name: string;
-  readonly #admin: TopicAdmin;
-  readonly #registry: Registry;
-  readonly #producer: TransactionalProducer;
+  readonly #admin: CatalogParts['admin'];
+  readonly #registry: CatalogParts['registry'];
+  readonly #producer: RecordAppender;
   readonly #tables = new Map<TableSchema, TablePublisher>();
   readonly #current = new Map<string, TableSchema>();
   readonly #control = new Map<ControlKind, ControlWriter>();
 
-  constructor(options: CatalogOptions, parts: { readonly admin: TopicAdmin; readonly registry: Registry; readonly producer: TransactionalProducer }) {
+  constructor(options: CatalogOptions, parts: CatalogParts) {
     this.#options = options;
     this.#name = options.settings.SOURCE_NAME;
     this.#admin = parts.admin;

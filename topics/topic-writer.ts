@@ -5,7 +5,7 @@ import type { BeginRecord, CdcRecord, CommitRecord, RowRecord, SchemaChangeRecor
 import type { ControlRecords } from './avro/control-schemas.ts';
 import type { EnvelopeScope } from './envelope-encoder.ts';
 import { rangeOf } from './kafka/record-batch.ts';
-import type { TransactionalProducer } from './kafka/transactional-producer.ts';
+import type { RecordAppender } from './kafka/transactional-producer.ts';
 import { type StoredPosition, toPositionValue } from './positions.ts';
 import { countOf, isKeyChange, type OpenTransaction, type TablePublisher } from './table-publisher.ts';
 import type { ControlKind, TopicCatalog } from './topic-catalog.ts';
@@ -34,7 +34,7 @@ export interface WrittenBatch {
 export class TopicWriter {
   readonly #options: WriterOptions;
   readonly #catalog: TopicCatalog;
-  readonly #producer: TransactionalProducer;
+  readonly #producer: RecordAppender;
   #skipUpTo: SourcePosition | null = null;
   #position: SourcePosition | null = null;
   #snapshot: SnapshotProgress | null = null;
@@ -45,7 +45,7 @@ export class TopicWriter {
   #scopeSerial = 0;
   #writtenTopics = new Set<string>();
 
-  constructor(options: WriterOptions, catalog: TopicCatalog, producer: TransactionalProducer) {
+  constructor(options: WriterOptions, catalog: TopicCatalog, producer: RecordAppender) {
     this.#options = options;
     this.#catalog = catalog;
     this.#producer = producer;
@@ -134,7 +134,7 @@ export class TopicWriter {
   #end(record: CommitRecord, nowMs: number): void {
     const { id, totalOrder, counts } = this.#openTransaction();
     if (this.#isBeginWritten && !this.#isSkipped(record)) {
-      const collections = [...counts].map(([table, { count }]) => ({ data_collection: table.qualifiedName, event_count: count }));
+      const collections = [...counts].map(([name, { count }]) => ({ data_collection: name, event_count: count }));
       this.#tell({ status: 'END', id, ts_ms: Math.floor(record.committedAtMicros / 1000), event_count: totalOrder, data_collections: collections }, nowMs);
     }
     this.#transaction = null;

@@ -8,6 +8,7 @@ import { endProcess, isAlive } from '../../stack/process.ts';
 import { StackError } from '../../stack/stack-error.ts';
 import { endRecorded, endRecordedNow, newState, saveState, type StackState } from '../../stack/state.ts';
 import { usageOf, type Usage } from '../measure.ts';
+import { parseStatus } from './connect-status.ts';
 import { DEBEZIUM_TITLE, type InstalledDebezium } from './debezium-download.ts';
 import {
   CONNECTOR_NAME,
@@ -32,11 +33,6 @@ appender.out.layout.pattern = [%d] %p %m (%c:%L)%n
 rootLogger.level = info
 rootLogger.appenderRef.out.ref = out
 `;
-
-interface ConnectorStatus {
-  readonly connector: { readonly state: string; readonly trace?: string };
-  readonly tasks: readonly { readonly state: string; readonly trace?: string }[];
-}
 
 /**
  * A standalone Connect worker with one Debezium connector, in a process and a temporary folder of its own. Both are
@@ -150,10 +146,9 @@ export class ConnectWorker implements AsyncDisposable {
     const response = await fetch(`${this.#restUrl}/connectors/${CONNECTOR_NAME}/status`, { signal: AbortSignal.timeout(3000) });
     const text = await response.text();
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    const { connector, tasks } = JSON.parse(text) as ConnectorStatus;
-    const failed = [connector, ...tasks].find(({ state }) => state === 'FAILED');
-    if (failed !== undefined) this.#failure = firstLine(failed.trace ?? 'failed');
-    if (tasks.length === 0) throw new Error('its connector has no task yet');
+    const { hasTask, failure } = parseStatus(text);
+    this.#failure ??= failure;
+    if (!hasTask) throw new Error('its connector has no task yet');
   }
 }
 
@@ -196,8 +191,4 @@ async function isSlotRead({ postgresUrl, slot }: DebeziumJob): Promise<boolean> 
 function endOnSignal(signal: NodeJS.Signals): void {
   if (process.listeners(signal).some((listener) => listener !== endOnSignal)) return;
   process.exit(signal === 'SIGINT' ? 130 : 143);
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? text;
 }

@@ -23,7 +23,21 @@ async function run(input: StageInput): Promise<StageResult> {
   const startedAt = performance.now();
   const child = spawn(
     tool,
-    ['-d', input.postgresUrl, '--slot', input.slot, '--start', '-o', 'proto_version=1', '-o', `publication_names=${input.publication}`, '-f', '/dev/null', '--endpos', input.endOfLog],
+    [
+      '-d',
+      input.postgresUrl,
+      '--slot',
+      input.slot,
+      '--start',
+      '-o',
+      'proto_version=1',
+      '-o',
+      `publication_names=${input.publication}`,
+      '-f',
+      '/dev/null',
+      '--endpos',
+      input.endOfLog,
+    ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   );
   let usage = { cpuSeconds: 0, peakBytes: 0 };

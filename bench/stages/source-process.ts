@@ -9,9 +9,17 @@ const PORT = 19_870;
 const POLL_MS = 20;
 
 /** The product as its users run it: one source process, exactly once into the topics. Timed from its start. */
-export const sourceStage: Stage = { name: 'log to Kafka', about: 'one source process, Kafka transactions with the position inside', run: (input) => runSource(input, {}) };
+export const sourceStage: Stage = {
+  name: 'log to Kafka',
+  about: 'one source process, Kafka transactions with the position inside',
+  run: (input) => runSource(input, {}),
+};
 
-export const compressedStage: Stage = { name: 'log to Kafka, zstd', about: 'the same with KAFKA_COMPRESSION=zstd', run: (input) => runSource(input, { KAFKA_COMPRESSION: 'zstd' }) };
+export const compressedStage: Stage = {
+  name: 'log to Kafka, zstd',
+  about: 'the same with KAFKA_COMPRESSION=zstd',
+  run: (input) => runSource(input, { KAFKA_COMPRESSION: 'zstd' }),
+};
 
 export function sourceEnvironment(input: StageInput): Record<string, string> {
   return {

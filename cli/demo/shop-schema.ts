@@ -1,8 +1,6 @@
 /** The order shop of the demo: eight tables with the types and keys that a real one has. */
 export const SHOP_TABLES = ['customers', 'products', 'inventory', 'orders', 'order_items', 'payments', 'reviews', 'promotions'] as const;
 
-export type ShopTable = (typeof SHOP_TABLES)[number];
-
 export const CREATE_SHOP = `
   CREATE TYPE order_status AS ENUM ('new', 'paid', 'packed', 'shipped', 'delivered', 'returned');
 

@@ -1,6 +1,6 @@
 import type { Options, Settings } from '../config/options.ts';
-import type { SINK_OPTIONS, SinkSettings } from '../config/sink-options.ts';
-import type { SOURCE_OPTIONS, SourceSettings } from '../config/source-options.ts';
+import type { SinkSettings } from '../config/sink-options.ts';
+import type { SourceSettings } from '../config/source-options.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Sink } from './sink.ts';
 import type { Source } from './source.ts';
@@ -23,6 +23,3 @@ export interface SinkConnector<O extends Options = Options> {
   readonly options: O;
   create(settings: SinkSettings & Settings<O>, context: ConnectorContext): Sink;
 }
-
-export type CommonSourceOptions = typeof SOURCE_OPTIONS;
-export type CommonSinkOptions = typeof SINK_OPTIONS;

@@ -1,4 +1,5 @@
 import { type DataType, type Encoding, encodingOf, isMillis, scaleOf } from './data-type.ts';
+import { SKIP_ARRAY, SKIP_FIXED, SKIP_SIZED, SKIP_VARINT, skipCodeOf } from './skip-code.ts';
 import type { TableSchema } from './table-schema.ts';
 import type { Value } from './value.ts';
 
@@ -220,34 +221,6 @@ export function isAbsentAt(bytes: Buffer, at: number): boolean {
   const branch = bytes[at];
   if (branch !== 0 && branch !== 2) throw new RangeError(branch === undefined ? 'the row ends too early' : `no branch ${branch} in a union of null and a type`);
   return branch === 0;
-}
-
-const SKIP_VARINT = 0;
-const SKIP_SIZED = 1;
-/** Plus the number of bytes. */
-const SKIP_FIXED = 8;
-/** Plus the code of the elements. */
-const SKIP_ARRAY = 32;
-
-/** How values of a type are passed over, as a small number for hot loops. */
-export function skipCodeOf(type: DataType): number {
-  switch (encodingOf(type)) {
-    case 'int':
-    case 'long':
-      return SKIP_VARINT;
-    case 'decimal':
-    case 'string':
-    case 'bytes':
-      return SKIP_SIZED;
-    case 'boolean':
-      return SKIP_FIXED + 1;
-    case 'float':
-      return SKIP_FIXED + 4;
-    case 'double':
-      return SKIP_FIXED + 8;
-    case 'array':
-      return SKIP_ARRAY + skipCodeOf((type as Extract<DataType, { kind: 'array' }>).element);
-  }
 }
 
 /** Where a value ends that starts at `at`. Throws `RangeError` past the end of the bytes. */

@@ -1,5 +1,5 @@
 import { type DataType, type Encoding, encodingOf, isMillis, scaleOf } from './data-type.ts';
-import { skipCodeOf } from './row-reader.ts';
+import { skipCodeOf } from './skip-code.ts';
 
 export interface TableRef {
   readonly schema: string;

@@ -4,9 +4,9 @@ import type { PostgresSourceConfig } from './config.ts';
 
 /**
  * The text forms that the parser reads: these are the session's, whatever the server's defaults. Without row_security
- * a query that policies would cut short fails.
+ * a query that policies would cut short fails. What we write is only marks for ourselves: no standby has to have it.
  */
-const SESSION = ['datestyle=ISO', 'intervalstyle=postgres', 'timezone=UTC', 'bytea_output=hex', 'extra_float_digits=3', 'statement_timeout=0', 'lock_timeout=0', 'idle_in_transaction_session_timeout=0', 'client_encoding=UTF8', 'row_security=off'];
+const SESSION = ['datestyle=ISO', 'intervalstyle=postgres', 'timezone=UTC', 'bytea_output=hex', 'extra_float_digits=3', 'statement_timeout=0', 'lock_timeout=0', 'idle_in_transaction_session_timeout=0', 'client_encoding=UTF8', 'row_security=off', 'synchronous_commit=local'];
 
 export function clientConfig(config: PostgresSourceConfig): pg.ClientConfig {
   return {

@@ -14,7 +14,7 @@ import { CopyTextReader } from './copy-text.ts';
 import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
 import { Relation } from './relation.ts';
-import { buildCopyChunk, buildCopyTable } from './statements.ts';
+import { buildCopyChunk, buildCopyTable, WRITE_MARK } from './statements.ts';
 import { closeView, copyOut, openView, type TableView } from './table-view.ts';
 import { isVisible, parseVisibility, type Visibility } from './visibility.ts';
 
@@ -171,7 +171,7 @@ export class Snapshotter {
       if (read.rows.length > 0) limit = this.#limitFor(read.bytes / read.rows.length);
       const chunk: Chunk = { id: randomUUID(), tableName: name, ...read, passed: Promise.withResolvers() };
       this.#chunks.set(chunk.id, chunk);
-      await client.query('SELECT pg_logical_emit_message(false, $1, $2)', [markPrefix(this.#options.config), chunk.id]);
+      await client.query(WRITE_MARK, [markPrefix(this.#options.config), chunk.id]);
       if (!(await chunk.passed.promise) && !this.#isStopped) this.#options.log.warn({ table: name }, 'snapshot: reading a chunk again, too many of its rows changed meanwhile');
     }
   }

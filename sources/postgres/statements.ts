@@ -72,6 +72,9 @@ export const SLOT_STATE = `
     to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason
   FROM pg_replication_slots s WHERE slot_name = $1`;
 
+/** Writes a mark ($1 prefix, $2 content) and flushes the log: only a transaction with a number does that, and the stream gets no more than is flushed. */
+export const WRITE_MARK = 'SELECT pg_logical_emit_message(false, $1, $2), pg_current_xact_id()';
+
 export const CREATE_SLOT = `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`;
 
 export const PUBLICATION_STATE = `

@@ -25,8 +25,21 @@ const copyUrl = databaseUrl(`${name}_copy`);
 
 const processes = {
   source: new ConnectorProcess('source', { SOURCE_TYPE: 'postgres', SOURCE_NAME: name, SOURCE_URL: shopUrl, TABLES: 'public.*', SNAPSHOT_CHUNK_SIZE: '500' }),
-  postgres: new ConnectorProcess('sink', { SINK_TYPE: 'postgres', SINK_NAME: `${name}-pg`, SINK_TOPICS: `${name}.*`, SINK_URL: copyUrl, FLUSH_INTERVAL_MS: '300' }),
-  clickhouse: new ConnectorProcess('sink', { SINK_TYPE: 'clickhouse', SINK_NAME: `${name}-ch`, SINK_TOPICS: `${name}.*`, SINK_URL: CLICKHOUSE_URL, SINK_DATABASE: name, FLUSH_INTERVAL_MS: '300' }),
+  postgres: new ConnectorProcess('sink', {
+    SINK_TYPE: 'postgres',
+    SINK_NAME: `${name}-pg`,
+    SINK_TOPICS: `${name}.*`,
+    SINK_URL: copyUrl,
+    FLUSH_INTERVAL_MS: '300',
+  }),
+  clickhouse: new ConnectorProcess('sink', {
+    SINK_TYPE: 'clickhouse',
+    SINK_NAME: `${name}-ch`,
+    SINK_TOPICS: `${name}.*`,
+    SINK_URL: CLICKHOUSE_URL,
+    SINK_DATABASE: name,
+    FLUSH_INTERVAL_MS: '300',
+  }),
 };
 
 async function administer(statement: string): Promise<void> {

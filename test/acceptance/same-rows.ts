@@ -25,7 +25,11 @@ export const SHOP_TABLES: readonly ComparedTable[] = [
     postgres: `order_id || '|' || line || '|' || product || '|' || round(price::numeric, 9)::text`,
     clickhouse: `concat(toString(order_id), '|', toString(line), '|', product, '|', toDecimalString(assumeNotNull(price), 9))`,
   },
-  { name: 'documents', postgres: `id || '|' || version || '|' || md5(body)`, clickhouse: `concat(toString(id), '|', toString(version), '|', lower(hex(MD5(assumeNotNull(body)))))` },
+  {
+    name: 'documents',
+    postgres: `id || '|' || version || '|' || md5(body)`,
+    clickhouse: `concat(toString(id), '|', toString(version), '|', lower(hex(MD5(assumeNotNull(body)))))`,
+  },
 ];
 
 export async function postgresRows(url: string, table: ComparedTable): Promise<string[]> {

@@ -58,7 +58,10 @@ async function changeShop(client: pg.Client, worker: number, round: number): Pro
   const base = (round * 2 + worker) * 100;
   let records = 0;
   const run = async (sql: string, values: unknown[] = [], each = 1) => void (records += ((await client.query(sql, values)).rowCount ?? 0) * each);
-  await run(`INSERT INTO orders SELECT $1 + i, i, 'new', i * 1.25, jsonb_build_object('round', $2::int, 'note', repeat('x', i)) FROM generate_series(0, 39) i`, [base, round]);
+  await run(
+    `INSERT INTO orders SELECT $1 + i, i, 'new', i * 1.25, jsonb_build_object('round', $2::int, 'note', repeat('x', i)) FROM generate_series(0, 39) i`,
+    [base, round],
+  );
   await run(`INSERT INTO items SELECT $1 + i, 1, 'product ' || i, i / 3.0 FROM generate_series(0, 24) i`, [base]);
   await run(`UPDATE orders SET state = 'paid', total = total + 1 WHERE id BETWEEN $1 AND $1 + 14`, [base]);
   await run(`DELETE FROM orders WHERE id BETWEEN $1 + 35 AND $1 + 37`, [base]);

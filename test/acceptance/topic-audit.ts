@@ -67,7 +67,8 @@ class TopicAuditor {
       counted += count;
       if (begins !== 1 || ends !== 1) this.#faults.push(`transaction ${id} has ${begins} BEGIN and ${ends} END`);
       const orders = (this.#orders.get(id) ?? []).toSorted((a, b) => a - b);
-      if (orders.length !== count || orders.some((order, index) => order !== index + 1)) this.#faults.push(`transaction ${id} says ${count} records and has ${orders.length}`);
+      if (orders.length !== count || orders.some((order, index) => order !== index + 1))
+        this.#faults.push(`transaction ${id} says ${count} records and has ${orders.length}`);
     }
     for (const id of this.#orders.keys()) if (!this.#marks.has(id)) this.#faults.push(`transaction ${id} has records and no END`);
     return { records: this.#records, snapshotReads: this.#reads, transactions: this.#marks.size, counted, faults: this.#faults };

@@ -65,11 +65,16 @@ export class PostgresBench implements AsyncDisposable {
 
   /** Sets a source up and starts it; `from` is where an earlier one stopped. */
   async start(settings: Environment = {}, from: Checkpoint = NOTHING): Promise<SourceRun> {
-    const source = this.source(settings);
-    const tables = await source.setup(from);
-    const run = new SourceRun(source, tables, from);
-    this.#runs.push(run);
+    const run = await this.prepare(settings, from);
     run.start();
+    return run;
+  }
+
+  /** A source that is set up and waits for its start. */
+  async prepare(settings: Environment = {}, from: Checkpoint = NOTHING): Promise<SourceRun> {
+    const source = this.source(settings);
+    const run = new SourceRun(source, await source.setup(from), from);
+    this.#runs.push(run);
     return run;
   }
 

@@ -6,6 +6,9 @@ const KNOWN_WITHIN_MS = 15_000;
 const KNOWN_POLL_MS = 20;
 const NOT_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE']);
 
+/** Topics that are created side by side. */
+const CREATE_AT_ONCE = 16;
+
 export interface TopicDefinition {
   readonly topic: string;
   readonly partitions: number;
@@ -38,7 +41,10 @@ export class TopicAdmin {
   async createMissing(definitions: readonly TopicDefinition[]): Promise<void> {
     const existing = new Set(await this.list());
     const missing = definitions.filter(({ topic }) => !existing.has(topic));
-    for (const definition of missing) await this.#try(`creating topic ${definition.topic}`, () => this.#create(definition));
+    for (let first = 0; first < missing.length; first += CREATE_AT_ONCE) {
+      const some = missing.slice(first, first + CREATE_AT_ONCE);
+      await Promise.all(some.map((definition) => this.#try(`creating topic ${definition.topic}`, () => this.#create(definition))));
+    }
   }
 
   async #create({ topic, partitions, replication, config }: TopicDefinition): Promise<void> {

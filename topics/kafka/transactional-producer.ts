@@ -25,6 +25,9 @@ export interface ProducerOptions {
   readonly compression: Compression;
 }
 
+/** What those who write records need of it. */
+export type RecordAppender = Pick<TransactionalProducer, 'append' | 'needsFlush' | 'flush' | 'addTopics' | 'partitionCount'>;
+
 type ProduceBody = InstanceType<typeof Encoder>;
 
 interface PartitionState {

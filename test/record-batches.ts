@@ -1,0 +1,89 @@
+import { createRequire } from 'node:module';
+import { zstdDecompressSync } from 'node:zlib';
+import { crc32c } from '@node-rs/crc32';
+import type { Compression } from '../topics/kafka/compression.ts';
+import { ABSENT, rangeOf, RecordBatchBuilder, type RecordHeader } from '../topics/kafka/record-batch.ts';
+
+export interface WantedRecord {
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly RecordHeader[];
+}
+
+export interface BatchOptions {
+  readonly compression?: Compression;
+  readonly producerId?: bigint;
+  readonly firstOffset?: number;
+  readonly isControl?: boolean;
+  readonly isLogAppendTime?: boolean;
+}
+
+/** A record batch as the broker gives it: our builder's, with the fields that the broker fills in. */
+export function buildBatch(records: readonly WantedRecord[], options: BatchOptions = {}): Buffer {
+  const builder = new RecordBatchBuilder(64);
+  for (const { timestampMs, key, value, headers } of records) builder.append(timestampMs, rangeOrAbsent(key), rangeOrAbsent(value), headers);
+  const bytes = Buffer.from(builder.finish({ producerId: options.producerId ?? 7n, producerEpoch: 3, firstSequence: 11 }, options.compression ?? 'none'));
+  bytes.writeBigInt64BE(BigInt(options.firstOffset ?? 0), 0);
+  if (options.isControl === true) bytes[22] = (bytes[22] as number) | 0x20;
+  if (options.isLogAppendTime === true) bytes[22] = (bytes[22] as number) | 0x08;
+  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17);
+  return bytes;
+}
+
+function rangeOrAbsent(bytes: Buffer | null) {
+  return bytes === null ? ABSENT : rangeOf(bytes);
+}
+
+/** What kafkajs' own decoder says of a batch. */
+export interface DecodedBatch {
+  readonly producerId: string;
+  readonly producerEpoch: number;
+  readonly firstSequence: number;
+  readonly firstOffset: string;
+  readonly lastOffsetDelta: number;
+  readonly inTransaction: boolean;
+  readonly isControlBatch: boolean;
+  readonly records: readonly DecodedRecord[];
+}
+
+export interface DecodedRecord {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly offset: string;
+  readonly timestamp: string;
+  readonly headers: Readonly<Record<string, Buffer | readonly Buffer[]>>;
+  readonly isControlRecord: boolean;
+  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
+}
+
+const require = createRequire(import.meta.url);
+
+export const BATCH_DECODER = 'kafkajs/src/protocol/recordBatch/v0/decoder.js';
+export const CONSUMER_BATCH = 'kafkajs/src/consumer/batch.js';
+
+/** A module of kafkajs as it was published, also where something of ours has taken its place since or will do so. */
+export function loadOriginal<T>(path: string): T {
+  const filename = require.resolve(path);
+  const present = require.cache[filename];
+  delete require.cache[filename];
+  const original = require(path) as T;
+  delete require.cache[filename];
+  if (present !== undefined) require.cache[filename] = present;
+  return original;
+}
+
+const KafkaDecoder = require('kafkajs/src/protocol/decoder.js') as new (bytes: Buffer) => object;
+
+/** Decodes with kafkajs' own code. */
+export async function decodeByKafkajs(bytes: Buffer): Promise<DecodedBatch> {
+  const { Codecs: codecs, Types } = require('kafkajs/src/protocol/message/compression/index.js') as { Codecs: Record<number, unknown>; Types: { readonly ZSTD: number } };
+  codecs[Types.ZSTD] = () => ({ decompress: async (compressed: Buffer) => zstdDecompressSync(compressed) });
+  return loadOriginal<(decoder: object) => Promise<DecodedBatch>>(BATCH_DECODER)(new KafkaDecoder(bytes));
+}
+
+/** Decodes with what is in place of it now. */
+export async function decodeByOurs(bytes: Buffer): Promise<{ readonly records: readonly DecodedRecord[] }> {
+  const decode = require(BATCH_DECODER) as (decoder: object) => Promise<{ readonly records: readonly DecodedRecord[] }>;
+  return decode(new KafkaDecoder(bytes));
+}

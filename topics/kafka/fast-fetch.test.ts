@@ -1,0 +1,168 @@
+import { crc32c } from '@node-rs/crc32';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { buildBatch, CONSUMER_BATCH, decodeByKafkajs, decodeByOurs, type DecodedRecord, loadOriginal, type WantedRecord } from '../../test/record-batches.ts';
+import './fast-fetch.ts';
+import { KafkaBatch } from './kafkajs-internals.ts';
+
+const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)));
+const header = fc.record({ key: fc.constantFrom('a', 'b', 'größe'), value: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)) });
+const record = fc.record({ timestampMs: fc.integer({ min: 0, max: 2 ** 41 }), key: bytesOrNull, value: bytesOrNull, headers: fc.array(header, { maxLength: 4 }) });
+const batches = fc.record({
+  records: fc.array(
+    record.map((wanted) => ({ ...wanted, timestampMs: 1_700_000_000_000 + (wanted.timestampMs % 2 ** 30) })),
+    { minLength: 1, maxLength: 20 },
+  ),
+  compression: fc.constantFrom('none', 'gzip', 'zstd'),
+  producerId: fc.constantFrom(-1n, 0n, 2n ** 62n),
+  firstOffset: fc.constantFrom(0, 5, 2 ** 40),
+  isControl: fc.boolean(),
+  isLogAppendTime: fc.boolean(),
+});
+
+function seen({ key, value, offset, timestamp, headers, isControlRecord, batchContext: { producerId, inTransaction } }: DecodedRecord) {
+  return { key, value, offset, timestamp, headers: { ...headers }, isControlRecord, producerId, inTransaction };
+}
+
+test('a batch is read as kafkajs reads it', async () => {
+  await fc.assert(
+    fc.asyncProperty(batches, async ({ records, ...options }) => {
+      const bytes = buildBatch(records, options as Parameters<typeof buildBatch>[1]);
+      const [ours, original] = [await decodeByOurs(bytes), await decodeByKafkajs(bytes)];
+      expect(ours.records.map(seen)).toEqual(original.records.map(seen));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+const PLAIN: WantedRecord = { timestampMs: 1_700_000_000_000, key: null, value: Buffer.from('v'), headers: [] };
+
+describe('bytes that are not a whole batch', () => {
+  const bytes = buildBatch([PLAIN, PLAIN]);
+
+  test('cut off at the end of a fetch are left for the next one', async () => {
+    for (const end of [bytes.length - 1, 70, 61]) {
+      await expect(decodeByOurs(bytes.subarray(0, end))).rejects.toMatchObject({ name: 'KafkaJSPartialMessageError' });
+      await expect(decodeByKafkajs(bytes.subarray(0, end))).rejects.toMatchObject({ name: 'KafkaJSPartialMessageError' });
+    }
+  });
+
+  test('damaged on the way are refused', async () => {
+    for (const at of [21, 40, bytes.length - 1]) {
+      const damaged = Buffer.from(bytes);
+      damaged[at] = (damaged[at] as number) ^ 1;
+      await expect(decodeByOurs(damaged)).rejects.toThrow('checksum');
+    }
+  });
+
+  test('compressed with a codec that we do not have are refused by its number', async () => {
+    const lz4 = buildBatch([PLAIN]);
+    lz4[22] = (lz4[22] as number) | 3;
+    await expect(decodeByOurs(withChecksum(lz4))).rejects.toThrow('(3)');
+  });
+});
+
+function withChecksum(bytes: Buffer): Buffer {
+  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17);
+  return bytes;
+}
+
+/** One step of a partition's log. */
+interface Step {
+  readonly producer: number;
+  readonly kind: 'data' | 'plain' | 'commit' | 'abort';
+}
+
+type Batch = ConstructorParameters<typeof KafkaBatch>[2];
+
+/** A partition's records, the aborted transactions as the broker lists them, and what a reader of committed records sees. */
+async function logOf(steps: readonly Step[]) {
+  const messages: DecodedRecord[] = [];
+  const open = new Map<number, { first: number; offsets: number[] }>();
+  const aborted: { producerId: string; firstOffset: string; last: number }[] = [];
+  const visible = new Set<number>();
+  for (const [offset, { producer, kind }] of steps.entries()) {
+    const isMark = kind === 'commit' || kind === 'abort';
+    const key = isMark ? Buffer.from([0, 0, 0, kind === 'abort' ? 0 : 1]) : Buffer.from('key00');
+    const batch = buildBatch([{ ...PLAIN, key }], { producerId: BigInt(producer), firstOffset: offset, isControl: isMark });
+    const [message] = (await decodeByOurs(kind === 'plain' ? withoutTransaction(batch) : batch)).records;
+    messages.push(message as DecodedRecord);
+    const transaction = open.get(producer);
+    if (kind === 'plain') visible.add(offset);
+    else if (kind === 'data') {
+      if (transaction === undefined) open.set(producer, { first: offset, offsets: [offset] });
+      else transaction.offsets.push(offset);
+    } else if (transaction !== undefined) {
+      open.delete(producer);
+      if (kind === 'abort') aborted.push({ producerId: String(producer), firstOffset: String(transaction.first), last: offset });
+      else for (const at of transaction.offsets) visible.add(at);
+    }
+  }
+  const stable = Math.min(steps.length, ...[...open.values()].map(({ first }) => first));
+  return { messages, aborted, visible, stable };
+}
+
+function withoutTransaction(bytes: Buffer): Buffer {
+  bytes[22] = (bytes[22] as number) & ~0x10;
+  return withChecksum(bytes);
+}
+
+const steps = (producers: number) =>
+  fc.array(fc.record({ producer: fc.integer({ min: 1, max: producers }), kind: fc.constantFrom('data' as const, 'data' as const, 'data' as const, 'commit' as const, 'abort' as const, 'plain' as const) }), { minLength: 1, maxLength: 40 });
+
+/** What a fetch from `from` up to the last stable offset is answered with. */
+function fetched({ messages, aborted, stable }: Awaited<ReturnType<typeof logOf>>, from: number): Batch {
+  const within = aborted.filter(({ last, firstOffset }) => last >= from && Number(firstOffset) < stable);
+  return { partition: 0, highWatermark: String(messages.length), abortedTransactions: within, messages: messages.slice(0, stable) } as unknown as Batch;
+}
+
+describe('a reader of committed records', () => {
+  for (const producers of [1, 3]) {
+    test(`sees them all and no other, of ${producers} producer${producers === 1 ? '' : 's'}, wherever the fetch begins`, async () => {
+      await fc.assert(
+        fc.asyncProperty(steps(producers), fc.nat(40), async (log, start) => {
+          const made = await logOf(log);
+          const from = start % (made.stable + 1);
+          const batch = new KafkaBatch('t', String(from), fetched(made, from));
+          const expected = [...made.visible].filter((offset) => offset >= from && offset < made.stable).toSorted((a, b) => a - b);
+          expect(batch.messages.map(({ offset }) => Number(offset))).toEqual(expected);
+        }),
+        { numRuns: 400 },
+      );
+    });
+  }
+
+  test('a batch answers all else as kafkajs’ own does', async () => {
+    const Original = loadOriginal<typeof KafkaBatch>(CONSUMER_BATCH);
+    await fc.assert(
+      fc.asyncProperty(steps(1), fc.nat(40), async (log, start) => {
+        const made = await logOf(log);
+        const from = start % (made.stable + 2);
+        const [ours, original] = [KafkaBatch, Original].map((Batch) => answers(new Batch('t', String(from), fetched(made, from))));
+        expect(ours).toEqual(original);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** Everything that kafkajs' consumer asks of a batch. */
+function answers(batch: object): unknown {
+  const asked = batch as Record<'isEmpty' | 'isEmptyIncludingFiltered' | 'isEmptyDueToFiltering' | 'isEmptyControlRecord' | 'isEmptyDueToLogCompactedMessages' | 'firstOffset' | 'lastOffset' | 'offsetLag' | 'offsetLagLow', () => unknown>;
+  const { topic, partition, highWatermark, messages } = batch as { topic: string; partition: number; highWatermark: string; messages: readonly DecodedRecord[] };
+  return {
+    topic,
+    partition,
+    highWatermark,
+    offsets: messages.map(({ offset }) => offset),
+    isEmpty: asked.isEmpty(),
+    isEmptyIncludingFiltered: asked.isEmptyIncludingFiltered(),
+    isEmptyDueToFiltering: asked.isEmptyDueToFiltering(),
+    isEmptyControlRecord: asked.isEmptyControlRecord(),
+    isEmptyDueToLogCompactedMessages: asked.isEmptyDueToLogCompactedMessages(),
+    firstOffset: asked.firstOffset(),
+    lastOffset: asked.lastOffset(),
+    offsetLag: asked.offsetLag(),
+    offsetLagLow: asked.offsetLagLow(),
+  };
+}
