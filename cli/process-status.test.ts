@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { parseStatus } from './process-status.ts';
+
+test('what a source says is taken over', () => {
+  const raw = {
+    kind: 'source',
+    name: 'shop',
+    state: 'streaming',
+    position: '00000000/01#3',
+    records: 7,
+    lag: { bytes: 12, seconds: 0.5 },
+    tables: ['public.a', 'public.b'],
+    snapshot: { tables: { 'public.a': { state: 'done' }, 'public.b': { state: 'running' } } },
+    lastError: { code: 'TIMEOUT', message: 'Late.' },
+  };
+  expect(parseStatus(raw)).toEqual({
+    kind: 'source',
+    name: 'shop',
+    state: 'streaming',
+    records: 7,
+    position: '00000000/01#3',
+    lagSeconds: 0.5,
+    lagRecords: undefined,
+    lagBytes: 12,
+    lastError: 'TIMEOUT: Late.',
+    snapshot: { done: 1, tables: 2 },
+    raw,
+  });
+});
+
+test.each([null, 'text', 7, {}, { lag: null, tables: 'x', lastError: 3, records: 'many' }])('an answer of another kind (%j) is no error', (raw) => {
+  expect(parseStatus(raw)).toMatchObject({ state: 'unknown', records: 0, position: undefined, lastError: undefined, snapshot: undefined });
+});
