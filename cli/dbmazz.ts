@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
 import { EXIT } from '../shared/errors/codes.ts';
-import { productVersion } from '../sources/main.ts';
 import { checkCommand } from './commands/check.ts';
 import { demoCommand } from './commands/demo.ts';
 import { sinkCommand } from './commands/sink.ts';
@@ -10,12 +10,13 @@ import { statusCommand } from './commands/status.ts';
 import { topicsCommand } from './commands/topics.ts';
 import { verifyCommand } from './commands/verify.ts';
 
+/** Each loads what it needs when it runs. */
 const COMMANDS = [sourceCommand, sinkCommand, checkCommand, topicsCommand, statusCommand, verifyCommand, demoCommand];
 
 function buildProgram(): Command {
   const program = new Command('dbmazz')
     .description('Change data capture on Kafka: a database → Kafka topics → ClickHouse, PostgreSQL. Settings come from the environment.')
-    .version(productVersion(), '-V, --version')
+    .version(manifest.version, '-V, --version')
     .showHelpAfterError('Add --help to see what it takes.')
     .exitOverride();
   for (const command of COMMANDS) program.addCommand(command().exitOverride());

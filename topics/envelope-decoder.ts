@@ -39,11 +39,6 @@ export class EnvelopeDecoder {
     }
   }
 
-  /** Only the position of a record. */
-  position(bytes: Buffer, start: number): SourcePosition {
-    return this.decode(bytes, start).position;
-  }
-
   #decode(bytes: Buffer, start: number): RowRecord | TruncateRecord {
     const reader = this.#reader;
     reader.reset(bytes, start);

@@ -10,7 +10,6 @@ import { controlTopic } from './names.ts';
 export interface StoredPosition extends Checkpoint {
   readonly rowVersion: number;
   readonly instance: string;
-  readonly partitions: readonly string[];
 }
 
 /**
@@ -18,7 +17,7 @@ export interface StoredPosition extends Checkpoint {
  *
  * `committed` is the last position of a committed transaction: where to go on. `attempted` also looks at transactions
  * that were aborted or are in doubt: its row_version may have been seen by readers that do not filter, so new ones
- * start above it, and its partitions are where records without a committed position could be (KAFKA-17754).
+ * start above it, and its instance tells who took the topics over last.
  */
 export async function readPositions(reader: Pick<LogReader, 'readLast'>, sourceName: string): Promise<{ committed: StoredPosition | undefined; attempted: StoredPosition | undefined }> {
   const topic = controlTopic(sourceName, 'positions');
@@ -36,7 +35,6 @@ function parseStored(topic: string, bytes: Buffer | null | undefined): StoredPos
       snapshot: value.snapshot === null ? null : (JSON.parse(value.snapshot) as SnapshotProgress),
       rowVersion: value.row_version,
       instance: value.instance,
-      partitions: value.partitions,
     };
   } catch (error) {
     throw new CdcError('POSITION_INVALID', `The last record of ${topic} is no position of ours.`, { cause: error, context: { topic } });
@@ -55,7 +53,6 @@ export function toPositionValue(stored: StoredPosition, nowMs: number): Position
     row_version: stored.rowVersion,
     instance: stored.instance,
     snapshot: stored.snapshot === null ? null : JSON.stringify(stored.snapshot),
-    partitions: stored.partitions,
     ts_ms: nowMs,
   };
 }

@@ -11,6 +11,7 @@ import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
 import { LogReader } from './kafka/log-reader.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
 import { type ProducerOptions, TransactionalProducer } from './kafka/transactional-producer.ts';
+import { tableTopic } from './names.ts';
 import { readPositions, type StoredPosition } from './positions.ts';
 import { PublishedTails } from './published-tails.ts';
 import { TopicCatalog } from './topic-catalog.ts';
@@ -68,6 +69,8 @@ export class Publisher {
   readonly #failed = Promise.withResolvers<CdcError>();
   #pendingBytes = 0;
   #rowVersion = 0;
+  /** As the stored position has it; undefined where there was none. */
+  #storedVersion: number | undefined;
   #takenAtMicros = 0;
   #isBusy = false;
   #failure: CdcError | undefined;
@@ -112,9 +115,12 @@ export class Publisher {
     return { position: this.#writer.position, snapshot: this.#writer.snapshot };
   }
 
-  /** Creates topics and registers schemas of tables. */
+  /** Creates topics and registers schemas of tables, and looks at what their topics hold already. Between `open` and the first `publish`. */
   async addTables(tables: readonly TableSchema[]): Promise<void> {
     await this.#catalog.addTables(tables);
+    const topics = tables.map((table) => tableTopic(this.#options.settings.SOURCE_NAME, table));
+    await this.#withReader((reader) => this.#tails.read({ reader, registry: this.#registry }, topics, this.#storedVersion));
+    this.#rowVersion = Math.max(this.#rowVersion, this.#tails.highestVersion);
   }
 
   /** Takes a batch; a promise is returned when the caller has to wait for room. Rejects with what ended publishing. */
@@ -223,13 +229,17 @@ export class Publisher {
   }
 
   async #readStored(): Promise<StoredPosition | undefined> {
+    const { committed, attempted } = await this.#withReader((reader) => readPositions(reader, this.#options.settings.SOURCE_NAME));
+    this.#storedVersion = committed?.rowVersion;
+    this.#rowVersion = Math.max(committed?.rowVersion ?? 0, attempted?.rowVersion ?? 0);
+    return committed;
+  }
+
+  async #withReader<T>(use: (reader: LogReader) => Promise<T>): Promise<T> {
     const reader = new LogReader(this.#config);
     try {
       await reader.connect();
-      const { committed, attempted } = await readPositions(reader, this.#options.settings.SOURCE_NAME);
-      this.#rowVersion = Math.max(committed?.rowVersion ?? 0, attempted?.rowVersion ?? 0);
-      await this.#tails.read(reader, this.#registry, new Set([...(committed?.partitions ?? []), ...(attempted?.partitions ?? [])]));
-      return committed;
+      return await use(reader);
     } finally {
       await reader.close();
     }

@@ -8,6 +8,7 @@ import { SOURCE_OPTIONS } from '../shared/config/source-options.ts';
 import type { CdcRecord, RowRecord } from '../shared/record/record.ts';
 import { RowWriter } from '../shared/record/row-writer.ts';
 import { TableSchema } from '../shared/record/table-schema.ts';
+import { tableTopic } from './names.ts';
 import { readPositions } from './positions.ts';
 import { PublishedTails } from './published-tails.ts';
 import { TopicCatalog } from './topic-catalog.ts';
@@ -36,10 +37,10 @@ class Shop {
       this.log,
     );
     await catalog.addControlTopics();
-    const { committed, attempted } = await readPositions(this.log, 'shop');
-    await tails.read(this.log, this.registry, new Set([...(committed?.partitions ?? []), ...(attempted?.partitions ?? [])]));
+    const { committed } = await readPositions(this.log, 'shop');
     writer.resume(committed);
     await catalog.addTables(TABLES);
+    await tails.read({ reader: this.log, registry: this.registry }, TABLES.map((table) => tableTopic('shop', table)), committed?.rowVersion);
     return writer;
   }
 
@@ -119,7 +120,7 @@ describe('a transaction', () => {
   test('that changes a table with a new schema in its midst goes on counting that table', async () => {
     const log = scriptedLog([[steps[0] as Step, steps[0] as Step]]);
     const [orders] = TABLES as [TableSchema];
-    const changed = new TableSchema({ ...orders, columns: [...orders.columns, { name: 'more', dataType: { kind: 'text' }, nullable: true, nativeType: 'text' }] });
+    const changed = new TableSchema({ database: orders.database, schema: orders.schema, name: orders.name, key: orders.key, columns: [...orders.columns, { name: 'more', dataType: { kind: 'text' }, nullable: true, nativeType: 'text' }] });
     const wider: CdcRecord = { ...(log[2] as RowRecord), table: changed, after: new RowWriter().row(changed, [1, 'a', 'b']) };
     const shop = new Shop();
     await shop.publish(await shop.open(), [...log.slice(0, 2), { kind: 'schemaChange', table: changed, position: { transaction: '00000001', ordinal: 1 } }, wider, ...log.slice(3)]);

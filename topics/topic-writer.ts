@@ -43,7 +43,6 @@ export class TopicWriter {
   #scope: EnvelopeScope | undefined;
   #readScope: EnvelopeScope | undefined;
   #scopeSerial = 0;
-  #writtenTopics = new Set<string>();
 
   constructor(options: WriterOptions, catalog: TopicCatalog, producer: RecordAppender) {
     this.#options = options;
@@ -81,8 +80,7 @@ export class TopicWriter {
 
   /** Appends where the source stands: the last record of each Kafka transaction. */
   writePosition(nowMs: number): void {
-    const stored = { position: this.#position, snapshot: this.#snapshot, rowVersion: this.#options.highestVersion(), instance: this.#options.instance, partitions: [...this.#writtenTopics] };
-    this.#writtenTopics = new Set();
+    const stored = { position: this.#position, snapshot: this.#snapshot, rowVersion: this.#options.highestVersion(), instance: this.#options.instance };
     this.#control('positions', { source: this.#options.sourceName }, toPositionValue(stored, nowMs), nowMs);
   }
 
@@ -160,9 +158,7 @@ export class TopicWriter {
   }
 
   #publisherOf(record: RowRecord | TruncateRecord): TablePublisher {
-    const publisher = this.#catalog.publisherOf(record.table);
-    this.#writtenTopics.add(publisher.topic);
-    return publisher;
+    return this.#catalog.publisherOf(record.table);
   }
 
   #openTransaction(): OpenTransaction {

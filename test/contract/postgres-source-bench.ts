@@ -85,7 +85,7 @@ export class PostgresBench implements AsyncDisposable {
   }
 
   async snapshotDone(run: SourceRun): Promise<void> {
-    await run.until(() => Object.values(run.snapshot?.tables ?? { none: { state: 'pending' } }).every(({ state }) => state === 'done'), 'the snapshot to end');
+    await run.until(() => run.tables.every(({ qualifiedName }) => run.snapshot?.tables[qualifiedName]?.state === 'done'), 'the snapshot to end');
   }
 
   /** Asks again and again until the query gives true. */

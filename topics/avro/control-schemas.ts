@@ -31,8 +31,6 @@ export interface PositionValue {
   instance: string;
   /** How far the snapshot is, as JSON; null without one. */
   snapshot: string | null;
-  /** The partitions that were written in the same transaction, as `topic/partition`. */
-  partitions: readonly string[];
   ts_ms: number;
 }
 
@@ -98,7 +96,6 @@ export function controlSchemas(topic: string, kind: keyof ControlRecords): { rea
             { name: 'row_version', type: 'long' },
             { name: 'instance', type: 'string' },
             { name: 'snapshot', type: ['null', 'string'], default: null },
-            { name: 'partitions', type: { type: 'array', items: 'string' } },
             { name: 'ts_ms', type: 'long' },
           ],
         },

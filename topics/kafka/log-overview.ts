@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, KafkaConfig } from 'kafkajs';
-import { createKafka, toKafkaError } from './connection.ts';
+import { createKafka, kafkaErrorType, toKafkaError } from './connection.ts';
 
 export interface TopicSize {
   readonly topic: string;
@@ -13,6 +14,11 @@ export interface GroupLag {
   /** Offsets between what the group has committed and the end, over all partitions. */
   readonly lag: number;
 }
+
+/** A broker that has only just started has to find out first who keeps the offsets of a group. */
+const NOT_COORDINATED = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP']);
+const COORDINATED_WITHIN_MS = 10_000;
+const POLL_MS = 250;
 
 /** How much lies in topics, and how far consumer groups have come. Looks only. */
 export class LogOverview {
@@ -44,7 +50,7 @@ export class LogOverview {
   /** Topics that the group reads or has read. Where it has not committed anything yet, all of the partition is lag. */
   async lagOf(groupId: string, topics: readonly string[]): Promise<readonly GroupLag[]> {
     return this.#try(`asking how far group ${groupId} is`, async () => {
-      const committed = await this.#admin.fetchOffsets({ groupId, topics: [...topics] });
+      const committed = await untilCoordinated(async () => this.#admin.fetchOffsets({ groupId, topics: [...topics] }));
       return Promise.all(committed.map(async ({ topic, partitions }) => ({ topic, lag: await this.#lag(topic, partitions) })));
     });
   }
@@ -61,5 +67,17 @@ export class LogOverview {
     } catch (error) {
       throw toKafkaError(error, doing);
     }
+  }
+}
+
+async function untilCoordinated<T>(ask: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + COORDINATED_WITHIN_MS;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!NOT_COORDINATED.has(kafkaErrorType(error) ?? '') || performance.now() > deadline) throw error;
+    }
+    await delay(POLL_MS);
   }
 }

@@ -1,8 +1,8 @@
-import { COMMON_OPTIONS, type CommonSettings } from '../shared/config/common-options.ts';
-import { readOptions, throwIfProblems } from '../shared/config/options.ts';
-import { silentLogger } from '../shared/observe/log.ts';
-import { kafkaConfig } from '../topics/kafka/connection.ts';
-import { LogOverview } from '../topics/kafka/log-overview.ts';
+import { COMMON_OPTIONS, type CommonSettings } from '../../shared/config/common-options.ts';
+import { readOptions, throwIfProblems } from '../../shared/config/options.ts';
+import { silentLogger } from '../../shared/observe/log.ts';
+import { kafkaConfig } from '../../topics/kafka/connection.ts';
+import { LogOverview } from '../../topics/kafka/log-overview.ts';
 
 /** The settings of broker and registry, for commands that look at the topics. */
 export function readLogSettings(): CommonSettings {

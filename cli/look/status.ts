@@ -1,0 +1,49 @@
+import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { EXIT } from '../../shared/errors/codes.ts';
+import { readLogSettings, withLogOverview } from './log-settings.ts';
+import { fetchStatus, type ProcessStatus } from '../process-status.ts';
+import { formatCount, plainTable, print } from '../terminal.ts';
+
+export interface StatusOptions {
+  readonly sink?: string;
+  readonly json?: boolean;
+}
+
+/** Prints how far processes, or a sink's group, are; gives the exit code. */
+export async function showStatus(addresses: readonly string[], { sink, json }: StatusOptions): Promise<number> {
+  if (sink !== undefined) return showGroup(sink, json === true);
+  const statuses = await Promise.all(named(addresses).map(async (address) => ({ address, status: await fetchStatus(address, process.env['HTTP_TOKEN']) })));
+  if (json === true) print(JSON.stringify(Object.fromEntries(statuses.map(({ address, status }) => [address, status.raw])), null, 2));
+  else for (const { address, status } of statuses) print(describe(address, status));
+  return EXIT.stopped;
+}
+
+function named(addresses: readonly string[]): readonly string[] {
+  if (addresses.length > 0) return addresses;
+  const port = process.env['HTTP_PORT'] ?? '';
+  if (port !== '' && port !== '0') return [`${process.env['HTTP_HOST'] ?? '127.0.0.1'}:${port}`];
+  throw new CdcError('CONFIG_INVALID', 'Whose status? Give the address of a process that has HTTP_PORT set, or --sink <name>.');
+}
+
+function describe(address: string, { kind, name, state, records, lagSeconds, lagRecords, lagBytes, position, lastError }: ProcessStatus): string {
+  const lag = [
+    lagSeconds === undefined ? '' : `${lagSeconds.toFixed(1)} s`,
+    lagRecords === undefined ? '' : `${formatCount(lagRecords)} records`,
+    lagBytes === undefined ? '' : `${formatCount(lagBytes)} bytes`,
+  ].filter((part) => part !== '');
+  const lines = [`${kind} ${name} (${address}): ${state}, ${formatCount(records)} records`];
+  if (lag.length > 0) lines.push(`  behind: ${lag.join(', ')}`);
+  if (position !== undefined) lines.push(`  position: ${position}`);
+  if (lastError !== undefined) lines.push(`  last error: ${lastError}`);
+  return lines.join('\n');
+}
+
+async function showGroup(sink: string, isJson: boolean): Promise<number> {
+  const groupId = `dbmazz.${sink}`;
+  const lags = await withLogOverview(readLogSettings(), async (overview) => overview.lagOf(groupId, []));
+  if (lags.length === 0) throw new CdcError('TABLE_NOT_FOUND', `The broker knows no offsets of group ${groupId}.`, { remedy: 'Check the name; a sink that has written nothing yet has no offsets.' });
+  const sorted = lags.toSorted((a, b) => a.topic.localeCompare(b.topic));
+  if (isJson) print(JSON.stringify(sorted, null, 2));
+  else print(plainTable(['topic', 'lag in offsets'], sorted.map(({ topic, lag }) => [topic, formatCount(lag)]), [1]));
+  return EXIT.stopped;
+}
