@@ -45,7 +45,7 @@ test('a record that ends too early is PARSE_FAILED, wherever it ends', () => {
       expect(outcome(() => readWhole(decoder, whole))).toBe('fine');
       expect(outcome(() => readWhole(decoder, whole.subarray(0, cut % whole.length)))).toBe('PARSE_FAILED');
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
@@ -54,7 +54,7 @@ test('any bytes are a record, or PARSE_FAILED', () => {
     fc.property(randomTables(), fc.uint8Array({ maxLength: 200 }), ({ table }, bytes) => {
       outcome(() => readWhole(new EnvelopeDecoder(table, TOPIC), Buffer.from(bytes)));
     }),
-    { numRuns: 1000 },
+    { numRuns: 250 },
   );
 });
 
@@ -65,7 +65,7 @@ test('a record with a few wrong bytes is a record, or PARSE_FAILED', () => {
       for (const [at, byte] of mistakes) bytes[at % bytes.length] = byte;
       outcome(() => readWhole(new EnvelopeDecoder(table, TOPIC), bytes));
     }),
-    { numRuns: 1000 },
+    { numRuns: 250 },
   );
 });
 

@@ -114,7 +114,7 @@ function bytesOf({ bytes, start, end }: { bytes: Buffer | null; start: number; e
 }
 
 function forRandomTables(check: (random: RandomTable) => void): void {
-  fc.assert(fc.property(randomTables(), check), { numRuns: 300 });
+  fc.assert(fc.property(randomTables(), check), { numRuns: 100 });
 }
 
 describe('what we write, avsc reads', () => {

@@ -14,7 +14,7 @@ import { PublishedTails } from './published-tails.ts';
 import { TopicCatalog } from './topic-catalog.ts';
 import { TopicWriter } from './topic-writer.ts';
 
-const RUNS = 60;
+const RUNS = 40;
 const ENVIRONMENT = { KAFKA_BROKERS: 'b:1', SCHEMA_REGISTRY_URL: 'http://r', SOURCE_NAME: 'shop', SOURCE_URL: 'x://', TABLES: '*.*' };
 
 class Shop {

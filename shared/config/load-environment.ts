@@ -5,12 +5,13 @@ import type { Environment } from './options.ts';
 
 /**
  * The environment, over the settings of a YAML file where `--config` names one. The file has the same keys in lower
- * case, under `source:` or `sink:`; what the environment says wins.
+ * case, under `source:` or `sink:`; what the environment says wins, where it is not empty.
  */
 export function loadEnvironment(section: 'source' | 'sink', argv: readonly string[], environment: Environment): Environment {
   const path = configPath(argv);
   if (path === undefined) return environment;
-  return { ...readSection(path, section), ...environment };
+  const given = Object.entries(environment).filter(([, value]) => value !== undefined && value !== '');
+  return { ...readSection(path, section), ...Object.fromEntries(given) };
 }
 
 function configPath(argv: readonly string[]): string | undefined {
@@ -27,12 +28,14 @@ function readSection(path: string, section: string): Environment {
   if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
     throw new CdcError('CONFIG_INVALID', `${path} has no settings under "${section}:".`);
   }
-  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key.toUpperCase(), toText(value)]));
+  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key.toUpperCase(), toText(value, `${key} in ${path}`)]));
 }
 
 function readDocument(path: string): Record<string, unknown> {
   try {
-    const document = parse(readFileSync(path, 'utf8')) as unknown;
+    // Failsafe: every value is the text that it is in the file, so a password of digits keeps its zeros. Errors come
+    // without the lines around a mistake, which may hold a password.
+    const document = parse(readFileSync(path, 'utf8'), { schema: 'failsafe', prettyErrors: false }) as unknown;
     if (typeof document === 'object' && document !== null) return document as Record<string, unknown>;
   } catch (error) {
     throw new CdcError('CONFIG_INVALID', `${path}, given by --config, cannot be read as YAML.`, { cause: error });
@@ -40,6 +43,9 @@ function readDocument(path: string): Record<string, unknown> {
   throw new CdcError('CONFIG_INVALID', `${path}, given by --config, has no settings.`);
 }
 
-function toText(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') : String(value);
+function toText(value: unknown, place: string): string {
+  if (value === null) return '';
+  if (Array.isArray(value)) return value.map((item: unknown) => toText(item, place)).join(',');
+  if (typeof value === 'object') throw new CdcError('CONFIG_INVALID', `${place} has settings within it: a value or a list was expected.`);
+  return String(value);
 }

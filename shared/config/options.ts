@@ -107,7 +107,12 @@ export function readOptions<O extends Options>(
 function describe(option: Option<unknown>, given: string | undefined, issue: string): string {
   const wanted = `(${option.description})`;
   if (given === undefined || given === '') return `is missing ${wanted}`;
-  return `${option.isSecret === true ? '' : `is ${JSON.stringify(given)}: `}${issue} ${wanted}`;
+  return `${option.isSecret === true ? '' : `is ${JSON.stringify(withoutLogin(given))}: `}${issue} ${wanted}`;
+}
+
+/** An address may hold user and password. */
+function withoutLogin(given: string): string {
+  return given.replace(/\/\/.*@/, '//…@');
 }
 
 /** Prefixes that are ours in an environment, and names under them that belong to others. */

@@ -23,5 +23,5 @@ export type SinkSettings = Settings<typeof SINK_OPTIONS>;
 
 /** Name of the target table for a source table, by `SINK_TABLE`. */
 export function targetTableName(pattern: string, table: { readonly schema: string; readonly name: string }): string {
-  return pattern.replaceAll('{schema}', table.schema).replaceAll('{table}', table.name);
+  return pattern.replaceAll(/\{schema\}|\{table\}/g, (part) => (part === '{schema}' ? table.schema : table.name));
 }

@@ -24,7 +24,7 @@ test('a row that ends too early is a RangeError, wherever it ends', () => {
       expect(() => new RowReader(short).row(table)).toThrow(RangeError);
       expect(() => new RowReader(short).skipRow(table)).toThrow(RangeError);
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
@@ -37,7 +37,7 @@ test('any bytes are a value, or a RangeError', () => {
       outcome(() => reader.skip(type));
       expect(reader.position).toBeLessThanOrEqual(buffer.length);
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   );
 });
 
@@ -50,7 +50,7 @@ test('a row with a few wrong bytes is a row, or a RangeError', () => {
       outcome(() => new RowReader(bytes).row(table));
       outcome(() => new RowReader(bytes).skipRow(table));
     }),
-    { numRuns: 500 },
+    { numRuns: 150 },
   );
 });
 

@@ -80,7 +80,7 @@ test('rows of any table come back, whatever the size of the chunks', () => {
       const written = rows.map((values) => writer.row(table, values));
       expect(written.map((row) => row.values())).toEqual(rows);
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 
@@ -97,7 +97,7 @@ test('a row that is skipped ends where it ends when read', () => {
         expect(reader.position).toBe(row.end);
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 80 },
   );
 });
 

@@ -32,7 +32,7 @@ describe('the key of a row', () => {
         const values = table.keyColumns.map(({ dataType }, place) => new RowReader(row.bytes.subarray(ranges[place * 2], ranges[place * 2 + 1])).value(dataType));
         expect(values).toEqual(row.keyValues());
       }),
-      { numRuns: 200 },
+      { numRuns: 80 },
     );
   });
 

@@ -1,10 +1,9 @@
-import './fast-fetch.ts';
-import './quiet-timers.ts';
-import kafkajs, { type Kafka as KafkaClient, type KafkaConfig, type logCreator, type SASLOptions } from 'kafkajs';
+import type { Kafka as KafkaClient, KafkaConfig, logCreator, SASLOptions } from 'kafkajs';
 import type { CommonSettings } from '../../shared/config/common-options.ts';
 import { CdcError, type ErrorContext } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { compress, decompress } from './compression.ts';
+import { kafkajs } from './fast-fetch.ts';
 
 export type { KafkaConfig, Producer } from 'kafkajs';
 
@@ -86,12 +85,19 @@ export function kafkaErrorType(error: unknown): string | undefined {
   return undefined;
 }
 
+/** An error of ours that came through the client, however deep it wrapped it. */
+function ownError(error: unknown): CdcError | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 6; at = at.cause, depth++) if (at instanceof CdcError) return at;
+  return undefined;
+}
+
 /** A client's error as ours. */
 export function toKafkaError(error: unknown, doing: string, context: ErrorContext = {}): CdcError {
-  if (error instanceof CdcError) return error;
+  const own = ownError(error);
+  if (own !== undefined) return own;
   const type = kafkaErrorType(error);
   const details = { cause: error, context: { ...context, kafkaError: type } };
-  const name = (error as KafkaJsError).name;
+  const name = (error as KafkaJsError | undefined)?.name;
   if (name === 'KafkaJSSASLAuthenticationError' || (type !== undefined && ACCESS_ERRORS.has(type))) {
     return new CdcError('AUTH_FAILED', `The broker refused access while ${doing}.`, { ...details, remedy: 'Check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the ACLs of that user.' });
   }

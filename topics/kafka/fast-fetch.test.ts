@@ -31,7 +31,7 @@ test('a batch is read as kafkajs reads it', async () => {
       const [ours, original] = [await decodeByOurs(bytes), await decodeByKafkajs(bytes)];
       expect(ours.records.map(seen)).toEqual(original.records.map(seen));
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
 
@@ -58,7 +58,7 @@ describe('bytes that are not a whole batch', () => {
   test('compressed with a codec that we do not have are refused by its number', async () => {
     const lz4 = buildBatch([PLAIN]);
     lz4[22] = (lz4[22] as number) | 3;
-    await expect(decodeByOurs(withChecksum(lz4))).rejects.toThrow('(3)');
+    await expect(decodeByOurs(withChecksum(lz4))).rejects.toMatchObject({ code: 'PARSE_FAILED', message: expect.stringContaining('number 3') });
   });
 });
 
@@ -127,7 +127,7 @@ describe('a reader of committed records', () => {
           const expected = [...made.visible].filter((offset) => offset >= from && offset < made.stable).toSorted((a, b) => a - b);
           expect(batch.messages.map(({ offset }) => Number(offset))).toEqual(expected);
         }),
-        { numRuns: 400 },
+        { numRuns: 120 },
       );
     });
   }
@@ -141,7 +141,7 @@ describe('a reader of committed records', () => {
         const [ours, original] = [KafkaBatch, Original].map((Batch) => answers(new Batch('t', String(from), fetched(made, from))));
         expect(ours).toEqual(original);
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });

@@ -1,16 +1,19 @@
 import { createRequire } from 'node:module';
 import { crc32c } from '@node-rs/crc32';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { COMPRESSION_ID, type Compression, decompress } from './compression.ts';
+import { quietTimers } from './quiet-timers.ts';
 
 /**
  * How fetched record batches are read: in place of kafkajs' own decoder, which makes several objects and 64-bit
  * helpers a record (bench/results: Kafka to nowhere). Same messages, same names; the checksum is looked at as well.
  *
- * Importing this file before kafkajs puts it in place. `fast-fetch.test.ts` holds it against the original.
+ * It exports the kafkajs that has them. `fast-fetch.test.ts` holds it against the original.
  */
 const require = createRequire(import.meta.url);
-const errors = require('kafkajs/src/errors.js') as { KafkaJSPartialMessageError: new (text: string) => Error };
 
+/** The client goes by this name: the rest comes with the next fetch. */
+const PARTIAL = 'KafkaJSPartialMessageError';
 const HEADER_BYTES = 61;
 const LOG_OVERHEAD = 12;
 const CRC_AT = 17;
@@ -104,7 +107,7 @@ interface FetchDecoder {
 async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: readonly FetchedRecord[] }> {
   const start = decoder.offset;
   const end = start + LOG_OVERHEAD + decoder.buffer.readInt32BE(start + 8);
-  if (end > decoder.buffer.length) throw new errors.KafkaJSPartialMessageError('the fetch ends within a record batch');
+  if (end > decoder.buffer.length) throw Object.assign(new Error('the fetch ends within a record batch'), { name: PARTIAL });
   const bytes = decoder.buffer.subarray(start, end);
   decoder.forward(end - start);
   if (crc32c(bytes.subarray(ATTRIBUTES_AT)) !== bytes.readUInt32BE(CRC_AT)) throw new Error('a record batch has another checksum than it says: it was damaged on the way or on disk');
@@ -125,7 +128,7 @@ async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: r
 
 function codecOf(id: number): Compression {
   for (const [codec, known] of Object.entries(COMPRESSION_ID)) if (known === id) return codec as Compression;
-  throw new Error(`records are compressed with a codec that is not supported (${id})`);
+  throw new CdcError('PARSE_FAILED', `Records are compressed with a codec that is not read here (number ${id}): only none, gzip and zstd are.`, { remedy: 'Set compression.type=producer on the topic; records written before that stay as they are.' });
 }
 
 class RecordScanner {
@@ -177,7 +180,7 @@ class RecordScanner {
     for (let index = 0; index < count; index++) {
       const name = this.#sized()?.toString() ?? '';
       const value = this.#sized() ?? Buffer.alloc(0);
-      const before = headers[name];
+      const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
       headers[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
     }
     return headers;
@@ -300,10 +303,19 @@ function withoutAborted(records: readonly FetchedRecord[], aborted: readonly Abo
 
 function install(path: string, exports: unknown): void {
   const filename = require.resolve(path);
-  if (require.cache[filename] !== undefined) throw new Error(`kafkajs was loaded before topics/kafka/fast-fetch.ts could replace ${path}`);
   const module = { id: filename, filename, loaded: true, exports, children: [], paths: [], path: '', parent: null, require, isPreloading: false };
   require.cache[filename] = module as unknown as NodeJS.Module;
 }
 
+/** Others in this process may have loaded kafkajs before: they keep theirs, and the topics get one of their own. */
+function forgetLoaded(): void {
+  for (const filename of Object.keys(require.cache)) if (/[\\/]node_modules[\\/]kafkajs[\\/]/.test(filename)) Reflect.deleteProperty(require.cache, filename);
+}
+
+forgetLoaded();
 install('kafkajs/src/protocol/recordBatch/v0/decoder.js', decodeBatch);
 install('kafkajs/src/consumer/batch.js', FetchedBatch);
+quietTimers();
+
+/** kafkajs with these parts in it. */
+export const kafkajs = require('kafkajs') as typeof import('kafkajs');

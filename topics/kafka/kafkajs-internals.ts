@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 import type { KafkaConfig } from 'kafkajs';
+// First, so that what is loaded below is the kafkajs of the topics.
+import './fast-fetch.ts';
 
 /**
  * The layer of kafkajs below its public clients: connections, metadata, and single protocol requests.
