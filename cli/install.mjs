@@ -16,13 +16,17 @@ const stamp = join(modules, '.dbmazz-installed');
 const installerFile = join(modules, '.dbmazz-installer');
 
 if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
-  fail(`Node ${process.versions.node} is too old: install Node ${OLDEST_NODE} or later with npm. The newer Node that dbmazz runs on comes with its dependencies.`);
+  fail(
+    `Node ${process.versions.node} is too old: install Node ${OLDEST_NODE} or later with npm. The newer Node that dbmazz runs on comes with its dependencies.`,
+  );
 } else if (!isInstalled()) {
   await alone(install);
 }
 
 function digest() {
-  return createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
 }
 
 function isInstalled() {

@@ -26,9 +26,13 @@ export async function fetchStatus(address: string, token?: string): Promise<Proc
   try {
     response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch (error) {
-    throw new CdcError('CONNECTION_LOST', `No process answers at ${address}.`, { cause: error, remedy: 'Check the address; a process answers only where HTTP_PORT is set.' });
+    throw new CdcError('CONNECTION_LOST', `No process answers at ${address}.`, {
+      cause: error,
+      remedy: 'Check the address; a process answers only where HTTP_PORT is set.',
+    });
   }
-  if (response.status === 401) throw new CdcError('AUTH_FAILED', `The process at ${address} asks for a token.`, { remedy: 'Set HTTP_TOKEN to the one that it was started with.' });
+  if (response.status === 401)
+    throw new CdcError('AUTH_FAILED', `The process at ${address} asks for a token.`, { remedy: 'Set HTTP_TOKEN to the one that it was started with.' });
   if (!response.ok) throw new CdcError('CONNECTION_LOST', `The process at ${address} answered ${response.status}.`, { remedy: 'Check the address.' });
   return parseStatus(await response.json());
 }

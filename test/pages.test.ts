@@ -33,7 +33,9 @@ test('the README names every dependency, and no other', () => {
 
 test('every command that the README shows exists', () => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
-  const named = [...readme.matchAll(/npm (?:run )?(?:--silent )?(demo|test|source|sink|stack|bench|check|[a-z]+)\b/g)].map(([, name]) => name ?? '').filter((name) => !['install', 'ci', 'run', 'scripts'].includes(name));
+  const named = [...readme.matchAll(/npm (?:run )?(?:--silent )?(demo|test|source|sink|stack|bench|check|[a-z]+)\b/g)]
+    .map(([, name]) => name ?? '')
+    .filter((name) => !['install', 'ci', 'run', 'scripts'].includes(name));
   expect(named.length).toBeGreaterThan(8);
   expect(named.filter((name) => scripts[name] === undefined)).toEqual([]);
   const commands = [...readme.matchAll(/npm run dbmazz -- ([a-z]+)/g)].map(([, name]) => name ?? '');

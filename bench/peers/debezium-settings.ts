@@ -1,7 +1,9 @@
 import { REGISTRY_API_PATH } from '../../stack/registry.ts';
 
 export type Settings = Readonly<Record<string, string>>;
-export type DebeziumTuning = 'defaults' | 'tuned';
+
+/** `tuned` is for a backlog. `low-latency` is for records one by one: waiting for larger batches would only delay them. */
+export type DebeziumTuning = 'defaults' | 'tuned' | 'low-latency';
 
 /** What a run captures, and the servers between which it works. */
 export interface DebeziumJob {
@@ -38,15 +40,21 @@ const START_SCRIPT_FLAGS = [
 const HEAP_FLAGS: Readonly<Record<DebeziumTuning, readonly string[]>> = {
   defaults: ['-Xms256M', '-Xmx2G'],
   tuned: ['-Xms256M', '-Xmx3G'],
+  'low-latency': ['-Xms256M', '-Xmx2G'],
 };
 
-const TUNED: Settings = {
-  'max.batch.size': '16384',
-  'max.queue.size': '65536',
-  'poll.interval.ms': '5',
-  'producer.override.linger.ms': '20',
-  'producer.override.batch.size': '262144',
-  'producer.override.compression.type': 'lz4',
+/** What Debezium's and Kafka's manuals name for the purpose. */
+const TUNED_SETTINGS: Readonly<Record<DebeziumTuning, Settings>> = {
+  defaults: {},
+  tuned: {
+    'max.batch.size': '16384',
+    'max.queue.size': '65536',
+    'poll.interval.ms': '5',
+    'producer.override.linger.ms': '20',
+    'producer.override.batch.size': '262144',
+    'producer.override.compression.type': 'lz4',
+  },
+  'low-latency': { 'poll.interval.ms': '5' },
 };
 
 export function jvmFlags(tuning: DebeziumTuning): readonly string[] {
@@ -80,7 +88,7 @@ export function connectorSettings(job: DebeziumJob): Settings {
     'schema.name.adjustment.mode': 'avro',
     ...converterSettings('key', job.registryUrl),
     ...converterSettings('value', job.registryUrl),
-    ...(job.tuning === 'tuned' && TUNED),
+    ...TUNED_SETTINGS[job.tuning],
   };
 }
 

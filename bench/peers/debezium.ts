@@ -21,6 +21,7 @@ export interface PeerRun {
 }
 
 export interface DebeziumOptions extends DebeziumJob {
+  readonly tuning: 'defaults' | 'tuned';
   /** Records, tombstones included, after which the run is over. */
   readonly expectedRecords: number;
   readonly onProgress: Progress;
@@ -93,6 +94,8 @@ async function reach(options: {
 }
 
 export interface DebeziumLatencyOptions extends DebeziumJob {
+  /** Neither compresses: kafkajs, with which a caller may consume, cannot read lz4. */
+  readonly tuning: 'defaults' | 'low-latency';
   readonly onProgress: Progress;
 }
 

@@ -33,7 +33,9 @@ interface Outcome {
 async function dbmazz(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   const env = { PATH: process.env['PATH'], ...settings };
-  execFile(process.execPath, [COMMAND, ...args], { env }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }));
+  execFile(process.execPath, [COMMAND, ...args], { env }, (error, stdout, stderr) =>
+    resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+  );
   return promise;
 }
 

@@ -45,7 +45,10 @@ async function unpublished(client: pg.Client, { source, slot }: CatchUp, lsn: st
   await source.refresh();
   const { done = 0, tables = 0 } = source.status?.snapshot ?? {};
   if (tables === 0 || done < tables) return [`the snapshot (${done} of ${tables} tables are done)`];
-  const { rows } = await client.query<{ done: boolean }>('SELECT confirmed_flush_lsn >= $2::pg_lsn AS done FROM pg_replication_slots WHERE slot_name = $1', [slot, lsn]);
+  const { rows } = await client.query<{ done: boolean }>('SELECT confirmed_flush_lsn >= $2::pg_lsn AS done FROM pg_replication_slots WHERE slot_name = $1', [
+    slot,
+    lsn,
+  ]);
   return rows[0]?.done === true ? [] : ['the source to publish everything'];
 }
 

@@ -7,7 +7,8 @@ import { CommandFailure } from '../terminal.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 const LOG_LINES = 20;
 /** Settings of ours in the caller's environment are not for the demo's processes. */
-const OURS = /^(SOURCE_|SINK_|SNAPSHOT_|KAFKA_|SCHEMA_REGISTRY_|HTTP_|LOG_|FLUSH_|TOPIC_|PUBLISH_|TABLES$|EXCLUDE_COLUMNS$|DELETE_MODE$|ON_BAD_RECORD$|SCHEMA_CHANGES$|TOMBSTONES$|DECIMAL_HANDLING$|TIME_PRECISION$|HEARTBEAT_INTERVAL_MS$|UNKNOWN_TYPES$)/;
+const OURS =
+  /^(SOURCE_|SINK_|SNAPSHOT_|KAFKA_|SCHEMA_REGISTRY_|HTTP_|LOG_|FLUSH_|TOPIC_|PUBLISH_|TABLES$|EXCLUDE_COLUMNS$|DELETE_MODE$|ON_BAD_RECORD$|SCHEMA_CHANGES$|TOMBSTONES$|DECIMAL_HANDLING$|TIME_PRECISION$|HEARTBEAT_INTERVAL_MS$|UNKNOWN_TYPES$)/;
 
 export interface ConnectorOptions {
   /** As the screen calls it. */
@@ -66,7 +67,12 @@ export class ConnectorProcess {
   readonly #atExit = (): void => void this.#child.kill('SIGKILL');
 
   #keep(chunk: Buffer): void {
-    this.#log.push(...chunk.toString('utf8').split('\n').filter((line) => line.trim() !== ''));
+    this.#log.push(
+      ...chunk
+        .toString('utf8')
+        .split('\n')
+        .filter((line) => line.trim() !== ''),
+    );
     this.#log.splice(0, this.#log.length - LOG_LINES);
   }
 

@@ -53,7 +53,12 @@ export async function openWorld({ changesPerSecond, signal, say }: WorldOptions)
 
   say('Starting the stack: Kafka, a schema registry, PostgreSQL and ClickHouse …');
   const env = await startOwnStack(opening, signal);
-  const urls = { source: withDatabase(env['POSTGRES_URL'], 'shop'), copy: withDatabase(env['POSTGRES_URL'], 'shop_copy'), clickhouse: env['CLICKHOUSE_URL'] ?? '', database: 'shop' };
+  const urls = {
+    source: withDatabase(env['POSTGRES_URL'], 'shop'),
+    copy: withDatabase(env['POSTGRES_URL'], 'shop_copy'),
+    clickhouse: env['CLICKHOUSE_URL'] ?? '',
+    database: 'shop',
+  };
   say(`Filling the shop: ${formatCount(SEED.customers)} customers, ${formatCount(SEED.products)} products, ${formatCount(SEED.orders)} orders …`);
   await fillShop(env['POSTGRES_URL'] ?? '', urls.source, signal);
 
@@ -71,7 +76,9 @@ export async function openWorld({ changesPerSecond, signal, say }: WorldOptions)
   };
   const source = await start('source', 'source', { ...sourceSettings, SOURCE_NAME, HEARTBEAT_INTERVAL_MS: '1000' });
   const sinks = await Promise.all(
-    SINKS.map(async (sink) => start(`sink ${sink}`, 'sink', { ...sinkSettings[sink], SINK_NAME: sinkName(sink), SINK_TOPICS: `${SOURCE_NAME}.*`, FLUSH_INTERVAL_MS: '500' })),
+    SINKS.map(async (sink) =>
+      start(`sink ${sink}`, 'sink', { ...sinkSettings[sink], SINK_NAME: sinkName(sink), SINK_TOPICS: `${SOURCE_NAME}.*`, FLUSH_INTERVAL_MS: '500' }),
+    ),
   );
 
   const counts = new RowCounts(urls);
@@ -82,7 +89,8 @@ export async function openWorld({ changesPerSecond, signal, say }: WorldOptions)
   await overview.connect();
   const workload = new Workload(urls.source, changesPerSecond);
   opening.defer(async () => workload.stop());
-  const openShop = (): void => workload.start((error) => failed.reject(new CommandFailure(`The order shop failed: ${error instanceof Error ? error.message : String(error)}`)));
+  const openShop = (): void =>
+    workload.start((error) => failed.reject(new CommandFailure(`The order shop failed: ${error instanceof Error ? error.message : String(error)}`)));
   openShop();
   signal.throwIfAborted();
 

@@ -47,7 +47,14 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 
 async function flowOnce(options: DemoOptions, world: DemoWorld, observer: Observer, screen: Screen): Promise<readonly VerifyReport[]> {
   await watch({ ...options, world, observer, screen, hint: 'starting: each part opens its connections', isOver: within(START_MS, () => observer.isFlowing) });
-  await watch({ ...options, world, observer, screen, hint: `ends by itself after ${options.seconds} s of this, and a verification`, isOver: within(options.seconds * 1000, () => false) });
+  await watch({
+    ...options,
+    world,
+    observer,
+    screen,
+    hint: `ends by itself after ${options.seconds} s of this, and a verification`,
+    isOver: within(options.seconds * 1000, () => false),
+  });
   options.signal.throwIfAborted();
   return verifyAll(options, world, observer, screen);
 }
@@ -57,7 +64,14 @@ async function flowUntilStopped(options: DemoOptions, world: DemoWorld, observer
   const stopListening = options.onVerifyKey(() => (isAsked = true));
   try {
     while (!options.signal.aborted) {
-      await watch({ ...options, world, observer, screen, hint: 'v: compare the sinks with the source now · Ctrl-C: stop and remove everything', isOver: () => isAsked });
+      await watch({
+        ...options,
+        world,
+        observer,
+        screen,
+        hint: 'v: compare the sinks with the source now · Ctrl-C: stop and remove everything',
+        isOver: () => isAsked,
+      });
       if (options.signal.aborted) break;
       isAsked = false;
       await verifyAll(options, world, observer, screen);
@@ -98,7 +112,16 @@ async function verifyAll({ signal }: DemoOptions, world: DemoWorld, observer: Ob
   await world.closeShop();
   screen.show(observer.scene('arriving', 'the shop is closed for a moment, until every change has arrived'));
   const groups = SINKS.map((sink) => `dbmazz.${sinkName(sink)}`);
-  const arrived = untilCaughtUp({ source: world.source, sourceUrl: world.urls.source, slot: SLOT, sourceName: SOURCE_NAME, groups, overview: world.overview, withinMs: CATCH_UP_MS, signal });
+  const arrived = untilCaughtUp({
+    source: world.source,
+    sourceUrl: world.urls.source,
+    slot: SLOT,
+    sourceName: SOURCE_NAME,
+    groups,
+    overview: world.overview,
+    withinMs: CATCH_UP_MS,
+    signal,
+  });
   await Promise.race([arrived.catch(withLogs(world)), world.failed]);
   await observer.look();
   await observer.lookAtRows();

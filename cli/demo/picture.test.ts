@@ -23,7 +23,9 @@ test('a scene has the picture, the parts and the rows', () => {
 });
 
 test('no line is wider than a terminal of a hundred columns', () => {
-  const widths = stripVTControlCharacters(drawScene(scene)).split('\n').map((line) => line.length);
+  const widths = stripVTControlCharacters(drawScene(scene))
+    .split('\n')
+    .map((line) => line.length);
   expect(Math.max(...widths)).toBeLessThanOrEqual(100);
 });
 

@@ -43,7 +43,10 @@ export class RowCounts {
   async #countClickHouse(): Promise<ReadonlyMap<string, number>> {
     try {
       const rows: { name: string; rows: string }[] = [];
-      const tables = await this.#clickhouse.query({ query: "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'", format: 'JSONEachRow' });
+      const tables = await this.#clickhouse.query({
+        query: "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'",
+        format: 'JSONEachRow',
+      });
       for (const { name } of await tables.json<{ name: string }>()) {
         const answer = await this.#clickhouse.query({ query: `SELECT '${name}' AS name, toString(count()) AS rows FROM \`${name}\``, format: 'JSONEachRow' });
         rows.push(...(await answer.json<{ name: string; rows: string }>()));
@@ -63,7 +66,9 @@ function clientFor(connectionString: string): pg.Client {
 
 async function countPostgres(client: pg.Client): Promise<ReadonlyMap<string, number>> {
   try {
-    const { rows: tables } = await client.query<{ name: string }>('SELECT relname AS name FROM pg_stat_user_tables WHERE relname = ANY ($1)', [[...SHOP_TABLES]]);
+    const { rows: tables } = await client.query<{ name: string }>('SELECT relname AS name FROM pg_stat_user_tables WHERE relname = ANY ($1)', [
+      [...SHOP_TABLES],
+    ]);
     if (tables.length === 0) return new Map();
     const selects = tables.map(({ name }) => `SELECT '${name}' AS name, count(*)::int AS rows FROM ${pg.escapeIdentifier(name)}`);
     const { rows } = await client.query<{ name: string; rows: number }>(selects.join(' UNION ALL '));

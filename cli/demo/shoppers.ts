@@ -88,14 +88,20 @@ export const OCCURRENCES: readonly Occurrence[] = [
     run: async (execute, chance) => {
       const [sku] = chance.skus(1);
       const to = 10 + chance.upTo(5);
-      await execute('UPDATE inventory SET warehouse = $1 WHERE sku = $2 AND warehouse > 1 AND NOT EXISTS (SELECT FROM inventory o WHERE o.warehouse = $1 AND o.sku = $2) AND warehouse = (SELECT max(warehouse) FROM inventory m WHERE m.sku = $2)', [to, sku]);
+      await execute(
+        'UPDATE inventory SET warehouse = $1 WHERE sku = $2 AND warehouse > 1 AND NOT EXISTS (SELECT FROM inventory o WHERE o.warehouse = $1 AND o.sku = $2) AND warehouse = (SELECT max(warehouse) FROM inventory m WHERE m.sku = $2)',
+        [to, sku],
+      );
     },
   },
   {
     name: 'prices of many products change at once',
     weight: 2,
     run: async (execute, chance) => {
-      await execute('UPDATE products SET price = round(price * 1.01 % 500 + 0.5, 2), prices_seen = array_append(prices_seen[1:5], price), updated_at = now() WHERE sku = ANY ($1)', [chance.skus(25)]);
+      await execute(
+        'UPDATE products SET price = round(price * 1.01 % 500 + 0.5, 2), prices_seen = array_append(prices_seen[1:5], price), updated_at = now() WHERE sku = ANY ($1)',
+        [chance.skus(25)],
+      );
     },
   },
   {

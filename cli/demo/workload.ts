@@ -61,7 +61,7 @@ export class Workload {
     await client.connect();
     try {
       const startedAt = performance.now();
-      for (let changes = 0; !signal.aborted; ) {
+      for (let changes = 0; !signal.aborted;) {
         changes += await this.#happen(client, pickOccurrence());
         await untilDue(startedAt + (changes / this.#changesPerSecond) * SHOPPERS * 1000, signal);
       }

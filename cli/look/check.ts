@@ -23,7 +23,9 @@ interface Check {
 export async function check(argv: readonly string[]): Promise<number> {
   const checks = [...sourceChecks(argv), ...sinkChecks(argv)];
   if (checks.length === 0) {
-    throw new CdcError('CONFIG_INVALID', 'There is nothing to check: neither SOURCE_TYPE nor SINK_TYPE is set.', { remedy: 'Set the variables of a source, of a sink, or of both.' });
+    throw new CdcError('CONFIG_INVALID', 'There is nothing to check: neither SOURCE_TYPE nor SINK_TYPE is set.', {
+      remedy: 'Set the variables of a source, of a sink, or of both.',
+    });
   }
   let exitCode: number = EXIT.stopped;
   for (const { title, run } of checks) {

@@ -41,9 +41,19 @@ function describe(address: string, { kind, name, state, records, lagSeconds, lag
 async function showGroup(sink: string, isJson: boolean): Promise<number> {
   const groupId = `dbmazz.${sink}`;
   const lags = await withLogOverview(readLogSettings(), async (overview) => overview.lagOf(groupId, []));
-  if (lags.length === 0) throw new CdcError('TABLE_NOT_FOUND', `The broker knows no offsets of group ${groupId}.`, { remedy: 'Check the name; a sink that has written nothing yet has no offsets.' });
+  if (lags.length === 0)
+    throw new CdcError('TABLE_NOT_FOUND', `The broker knows no offsets of group ${groupId}.`, {
+      remedy: 'Check the name; a sink that has written nothing yet has no offsets.',
+    });
   const sorted = lags.toSorted((a, b) => a.topic.localeCompare(b.topic));
   if (isJson) print(JSON.stringify(sorted, null, 2));
-  else print(plainTable(['topic', 'lag in offsets'], sorted.map(({ topic, lag }) => [topic, formatCount(lag)]), [1]));
+  else
+    print(
+      plainTable(
+        ['topic', 'lag in offsets'],
+        sorted.map(({ topic, lag }) => [topic, formatCount(lag)]),
+        [1],
+      ),
+    );
   return EXIT.stopped;
 }

@@ -19,7 +19,12 @@ export async function showTopics(source: string): Promise<number> {
     return Promise.all(topics.map((topic) => overview.sizeOf(topic)));
   });
   if (sizes.length === 0) throw new CdcError('TABLE_NOT_FOUND', `The broker has no topic of a source named ${source}.`);
-  const rows = sizes.map(({ topic, partitions, offsets }) => [topic, isControlTopic(topic) ? 'control' : 'table', formatCount(partitions), formatCount(offsets)]);
+  const rows = sizes.map(({ topic, partitions, offsets }) => [
+    topic,
+    isControlTopic(topic) ? 'control' : 'table',
+    formatCount(partitions),
+    formatCount(offsets),
+  ]);
   print(plainTable(['topic', 'kind', 'partitions', 'offsets'], rows, [2, 3]));
   print(`\n${describePosition(source, await lastPosition(settings, source))}`);
   return EXIT.stopped;

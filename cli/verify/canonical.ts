@@ -38,7 +38,7 @@ export interface TargetLimits {
 
 export const NO_LIMITS: TargetLimits = { infinityOf: (_kind, text) => text, hasNullArrays: true };
 
-/** For cells that PostgreSQL answered to `buildPostgresCell`. */
+/** For cells that PostgreSQL answered to `buildPostgresQuery`. */
 export function finishPostgres(column: ColumnDef, limits: TargetLimits): Finish {
   const type = column.dataType;
   if (type.kind === 'json' && column.nativeType.endsWith('[]')) return onText((text) => nestedArrayJson(text, column.nativeType));
@@ -52,7 +52,7 @@ export function finishPostgres(column: ColumnDef, limits: TargetLimits): Finish 
   return (cell) => (cell === null ? emptyArray(limits) : finish(cell));
 }
 
-/** For cells that ClickHouse answered to `buildClickHouseCell`. */
+/** For cells that ClickHouse answered to `buildClickHouseQuery`. */
 export function finishClickHouse(column: ColumnDef, limits: TargetLimits): (cell: unknown) => Cell {
   const type = column.dataType;
   if (type.kind !== 'array') {

@@ -37,7 +37,11 @@ interface Target {
 }
 
 async function columnsOf(target: Target, table: string): Promise<readonly string[] | undefined> {
-  const rows = await ask<{ name: string }>(target, table, 'SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String} ORDER BY position');
+  const rows = await ask<{ name: string }>(
+    target,
+    table,
+    'SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String} ORDER BY position',
+  );
   return rows.length === 0 ? undefined : rows.map(({ name }) => name);
 }
 

@@ -43,7 +43,14 @@ test('only the first differences are named, and all are counted', async () => {
 });
 
 test('rows of a table without a key are counted as often as they are there', async () => {
-  const all: ComparisonPlan = { ...plan, key: [0, 1], compare: rowComparer([{ place: 0, kind: 'integer' }, { place: 1, kind: 'text' }]) };
+  const all: ComparisonPlan = {
+    ...plan,
+    key: [0, 1],
+    compare: rowComparer([
+      { place: 0, kind: 'integer' },
+      { place: 1, kind: 'text' },
+    ]),
+  };
   const found = await compareRows(all, stream(['1', 'a'], ['1', 'a']), stream(['1', 'a']));
   expect(found.examples).toEqual([{ kind: 'missing', key: 'id=1, name=a', columns: [] }]);
 });

@@ -52,7 +52,14 @@ export async function compareRows(plan: ComparisonPlan, source: AsyncIterable<Ca
   } finally {
     await Promise.all([left.close(), right.close()]);
   }
-  return { rows: left.count, targetRows: right.count, checksum: left.checksum(), targetChecksum: right.checksum(), differences: found.count, examples: found.examples };
+  return {
+    rows: left.count,
+    targetRows: right.count,
+    checksum: left.checksum(),
+    targetChecksum: right.checksum(),
+    differences: found.count,
+    examples: found.examples,
+  };
 }
 
 function orderOf(a: CanonicalRow | undefined, b: CanonicalRow | undefined, compare: CompareRows): number {

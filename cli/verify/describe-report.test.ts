@@ -33,5 +33,7 @@ test('a problem of the whole table stands for its differences', () => {
 });
 
 test('the verdict is the line of the contract', () => {
-  expect(describeVerdict({ target: 'clickhouse', tables: [equal, equal], rows: 2400, differences: 0 })).toBe('verified clickhouse: 2 tables, 2400 rows, 0 differences');
+  expect(describeVerdict({ target: 'clickhouse', tables: [equal, equal], rows: 2400, differences: 0 })).toBe(
+    'verified clickhouse: 2 tables, 2400 rows, 0 differences',
+  );
 });

@@ -5,7 +5,8 @@ import type { TableReport, VerifyReport } from './verify.ts';
 /** One line a table, and under it the first differences. */
 export function describeTable(report: TableReport): string {
   const { table, rows, targetRows, checksum, differences, problem } = report;
-  const outcome = problem ?? (differences === 0 ? `equal, checksum ${checksum}` : `${formatCount(differences)} ${differences === 1 ? 'difference' : 'differences'}`);
+  const outcome =
+    problem ?? (differences === 0 ? `equal, checksum ${checksum}` : `${formatCount(differences)} ${differences === 1 ? 'difference' : 'differences'}`);
   const counts = rows === targetRows ? `${formatCount(rows)} rows` : `${formatCount(rows)} rows, ${formatCount(targetRows)} in the target`;
   const lines = [`${differences === 0 ? '✓' : '✗'} ${table}: ${counts}, ${outcome}`, ...report.examples.map((example) => `    ${describeDifference(example)}`)];
   const unnamed = differences - report.examples.length;

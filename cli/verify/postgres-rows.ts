@@ -8,7 +8,15 @@ import type { CanonicalRow } from './compare-rows.ts';
 import { buildPostgresQuery, type PostgresQuery } from './postgres-cells.ts';
 
 /** The text forms that canonical texts rest on, whatever the server's or the user's defaults. */
-const SESSION = ['datestyle=ISO', 'intervalstyle=postgres', 'timezone=UTC', 'bytea_output=hex', 'extra_float_digits=3', 'statement_timeout=0', 'idle_in_transaction_session_timeout=0'];
+const SESSION = [
+  'datestyle=ISO',
+  'intervalstyle=postgres',
+  'timezone=UTC',
+  'bytea_output=hex',
+  'extra_float_digits=3',
+  'statement_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+];
 const CONNECT_TIMEOUT_MS = 10_000;
 /** What is asked for at once, unless rows are large. */
 const MAX_ROWS = 1000;
@@ -35,7 +43,10 @@ export async function connectReader(connectionString: string, setting: string): 
 export function toReaderError(error: unknown, doing: string): CdcError {
   if (error instanceof CdcError) return error;
   const state = String((error as { code?: unknown }).code ?? '');
-  return new CdcError(errorCodeOf(state) ?? 'CONNECTION_LOST', `PostgreSQL did not do what was asked while ${doing}.`, { cause: error, context: { sqlState: state } });
+  return new CdcError(errorCodeOf(state) ?? 'CONNECTION_LOST', `PostgreSQL did not do what was asked while ${doing}.`, {
+    cause: error,
+    context: { sqlState: state },
+  });
 }
 
 /** The rows of a table in canonical text, sorted, a few at a time. */
@@ -44,7 +55,7 @@ export async function* readPostgres(client: Client, query: PostgresQuery, limits
   const finish = finisher(query.columns, limits);
   const cursor = client.query(new Cursor<Cell[]>(buildPostgresQuery(query), [], { rowMode: 'array', types: { getTypeParser: () => String } }));
   try {
-    for (let count = MAX_ROWS; ; ) {
+    for (let count = MAX_ROWS; ;) {
       const rows = await cursor.read(count);
       if (rows.length === 0) return;
       count = nextCount(rows);

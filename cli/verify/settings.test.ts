@@ -1,11 +1,19 @@
 import { expect, test } from 'vitest';
 import { readVerifySettings } from './settings.ts';
 
-const SETTINGS = { SOURCE_URL: 'postgres://u:secret@h/shop', TABLES: 'public.*', SINK_TYPE: 'clickhouse', SINK_URL: 'http://u:secret@h:8123', SINK_DATABASE: 'shop' };
+const SETTINGS = {
+  SOURCE_URL: 'postgres://u:secret@h/shop',
+  TABLES: 'public.*',
+  SINK_TYPE: 'clickhouse',
+  SINK_URL: 'http://u:secret@h:8123',
+  SINK_DATABASE: 'shop',
+};
 
 test('the settings of a source and of a sink are enough; names of either are not needed', () => {
   expect(readVerifySettings(SETTINGS).source.tablePatterns).toEqual(['public.*']);
-  expect(() => readVerifySettings({ ...SETTINGS, SOURCE_NAME: 'shop', SINK_NAME: 'warehouse', KAFKA_BROKERS: 'h:9092', HTTP_PORT: '8080', FLUSH_SIZE: '1' })).not.toThrow();
+  expect(() =>
+    readVerifySettings({ ...SETTINGS, SOURCE_NAME: 'shop', SINK_NAME: 'warehouse', KAFKA_BROKERS: 'h:9092', HTTP_PORT: '8080', FLUSH_SIZE: '1' }),
+  ).not.toThrow();
 });
 
 test('all problems are said at once, and no secret', () => {

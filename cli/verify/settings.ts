@@ -22,8 +22,14 @@ interface TargetKind {
   readonly open: (settings: SinkSettings) => Promise<VerifyTarget>;
 }
 
-const CLICKHOUSE: TargetKind = { options: CLICKHOUSE_OPTIONS, open: async (settings) => openClickHouseTarget(resolveClickHouse(settings as ClickHouseSettings)) };
-const POSTGRES: TargetKind = { options: POSTGRES_SINK_OPTIONS, open: async (settings) => openPostgresTarget(resolvePostgres(settings as PostgresSinkSettings)) };
+const CLICKHOUSE: TargetKind = {
+  options: CLICKHOUSE_OPTIONS,
+  open: async (settings) => openClickHouseTarget(resolveClickHouse(settings as ClickHouseSettings)),
+};
+const POSTGRES: TargetKind = {
+  options: POSTGRES_SINK_OPTIONS,
+  open: async (settings) => openPostgresTarget(resolvePostgres(settings as PostgresSinkSettings)),
+};
 const TARGETS: Readonly<Record<string, TargetKind>> = { clickhouse: CLICKHOUSE, postgres: POSTGRES, postgresql: POSTGRES };
 const SOURCES = ['postgres', 'postgresql'];
 
@@ -35,14 +41,17 @@ export function readVerifySettings(environment: Environment): VerifySettings {
   const kind = TARGETS[requireOneOf('SINK_TYPE', environment['SINK_TYPE'], Object.keys(TARGETS), problems)] ?? POSTGRES;
   const source = readOptions({ ...SOURCE_OPTIONS, ...POSTGRES_OPTIONS }, given);
   const sink = readOptions({ ...SINK_OPTIONS, ...kind.options }, given);
-  const known = [COMMON_OPTIONS, SOURCE_OPTIONS, POSTGRES_OPTIONS, SINK_OPTIONS, CLICKHOUSE_OPTIONS, POSTGRES_SINK_OPTIONS].flatMap((options) => Object.keys(options));
+  const known = [COMMON_OPTIONS, SOURCE_OPTIONS, POSTGRES_OPTIONS, SINK_OPTIONS, CLICKHOUSE_OPTIONS, POSTGRES_SINK_OPTIONS].flatMap((options) =>
+    Object.keys(options),
+  );
   throwIfProblems([...problems, ...source.problems, ...sink.problems, ...findUnknown(environment, ['SOURCE_TYPE', 'SINK_TYPE', ...known])]);
   return { source: toConfig(source.settings), openTarget: async () => kind.open(sink.settings as Settings<typeof SINK_OPTIONS>) };
 }
 
 function requireOneOf(name: string, value: string | undefined, known: readonly string[], problems: Problem[]): string {
   const type = value?.toLowerCase() ?? '';
-  if (!known.includes(type)) problems.push({ name, message: `${type === '' ? 'is missing' : `is ${JSON.stringify(value)}`}: verify knows ${known.join(', ')}` });
+  if (!known.includes(type))
+    problems.push({ name, message: `${type === '' ? 'is missing' : `is ${JSON.stringify(value)}`}: verify knows ${known.join(', ')}` });
   return type;
 }
 

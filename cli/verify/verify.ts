@@ -78,7 +78,8 @@ async function verifyTable(client: Client, table: TableSchema, target: VerifyTar
   const missing = table.columns.filter(({ name }) => present?.includes(name) !== true).map(({ name }) => name);
   const plan = planOf(table, sortedBy);
   if (missing.length === 0) return { table: table.qualifiedName, ...(await compareRows(plan, sourceRows(), target.rows(table.ref, wanted))) };
-  const problem = present === undefined ? 'the target has no such table' : `the target lacks ${missing.length === 1 ? 'column' : 'columns'} ${missing.join(', ')}`;
+  const problem =
+    present === undefined ? 'the target has no such table' : `the target lacks ${missing.length === 1 ? 'column' : 'columns'} ${missing.join(', ')}`;
   const nothing = await compareRows(plan, sourceRows(), noRows());
   return { table: table.qualifiedName, ...nothing, differences: Math.max(1, nothing.differences), examples: [], problem };
 }

@@ -49,7 +49,8 @@ export function assertTokenWhereNeeded({ HTTP_HOST, HTTP_PORT, HTTP_TOKEN }: Com
   throw new CdcError('CONFIG_INVALID', `HTTP_HOST is ${HTTP_HOST}, which others can reach, so HTTP_TOKEN must be set.`);
 }
 
-function createApp(settings: CommonSettings, view: ProcessView, metrics: Metrics): Hono<{ Bindings: HttpBindings }> {
+/** The endpoints without a port. */
+export function createApp(settings: Pick<CommonSettings, 'HTTP_TOKEN'>, view: ProcessView, metrics: Metrics): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
   app.use(async (context, next) => (isAllowed(context, settings) ? next() : context.json({ error: 'a bearer token is needed' }, 401)));
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
@@ -70,7 +71,7 @@ function createApp(settings: CommonSettings, view: ProcessView, metrics: Metrics
   return app;
 }
 
-function isAllowed(context: Context, { HTTP_TOKEN }: CommonSettings): boolean {
+function isAllowed(context: Context, { HTTP_TOKEN }: Pick<CommonSettings, 'HTTP_TOKEN'>): boolean {
   if (HTTP_TOKEN === undefined) return true;
   const given = Buffer.from(context.req.header('authorization') ?? '');
   const wanted = Buffer.from(`Bearer ${HTTP_TOKEN.reveal()}`);

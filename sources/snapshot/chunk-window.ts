@@ -9,6 +9,7 @@ export interface WindowLimits {
   readonly maxBytes: number;
 }
 
+const MAX_LOST = 500_000;
 const LIMITS: WindowLimits = { maxKeys: 500_000, maxBytes: 32 * 1024 * 1024 };
 
 /** Tells whether a transaction's changes were already in what a chunk read. */
@@ -107,11 +108,11 @@ export class ChunkWindow {
     this.#partialBytes += known.byteLength;
   }
 
-  /** The oldest are let go first: whatever a read does not see of them, it does not see of the later ones either. */
+  /** The oldest is let go: no transaction stays invisible while so many others come. */
   #lose(transaction: number | undefined): void {
     if (transaction !== undefined) this.#lost.add(transaction);
     const [oldest] = this.#lost;
-    if (this.#lost.size > this.#limits.maxKeys && oldest !== undefined) this.#lost.delete(oldest);
+    if (this.#lost.size > MAX_LOST && oldest !== undefined) this.#lost.delete(oldest);
   }
 
   #forgetPartial(key: string): void {

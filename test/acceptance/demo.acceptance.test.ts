@@ -18,7 +18,12 @@ class Demo {
   constructor(...args: readonly string[]) {
     // As root the stack's PostgreSQL runs as another user, who has to get in.
     chmodSync(this.#temporary, 0o755);
-    this.#child = spawn('npm', ['run', '--silent', 'demo', '--', ...args], { cwd: ROOT, env: { ...process.env, TMPDIR: this.#temporary }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    this.#child = spawn('npm', ['run', '--silent', 'demo', '--', ...args], {
+      cwd: ROOT,
+      env: { ...process.env, TMPDIR: this.#temporary },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     const keep = (text: Buffer): void => void (this.output += text.toString());
     this.#child.stdout?.on('data', keep);
     this.#child.stderr?.on('data', keep);

@@ -50,7 +50,10 @@ export class TopicAdmin {
   async #create({ topic, partitions, replication, config }: TopicDefinition): Promise<void> {
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
     try {
-      await this.#admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions, replicationFactor: replication ?? -1, configEntries }] });
+      await this.#admin.createTopics({
+        waitForLeaders: false,
+        topics: [{ topic, numPartitions: partitions, replicationFactor: replication ?? -1, configEntries }],
+      });
     } catch (error) {
       if (kafkaErrorType(error) !== 'TOPIC_ALREADY_EXISTS') throw error;
     }
