@@ -54,8 +54,8 @@ export function toConfig(settings: PostgresSourceSettings): PostgresSourceConfig
 
 function isPostgresUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const { protocol, username, password, pathname } = new URL(text);
-  return /^postgres(ql)?:$/.test(protocol) && [username, password, pathname].every(isEncoded);
+  const { username, password, pathname } = new URL(text);
+  return /^postgres(ql)?:\/\//i.test(text) && [username, password, pathname].every(isEncoded);
 }
 
 function isEncoded(part: string): boolean {
