@@ -9,6 +9,7 @@ import { sourceEnvironment } from './stages/source-process.ts';
 
 const ROOT = new URL('../', import.meta.url);
 const RATES = [200, 1000] as const;
+const PORT = 19_871;
 const WARM_UP_SECONDS = 5;
 const SECONDS = 20;
 
@@ -70,7 +71,7 @@ export async function measureLatency(urls: Urls, _peers: readonly string[], say:
   });
   const listener = new PulseListener(urls.kafkaBrokers, `${name}.public.pulse`);
   try {
-    await commitPulses(database.url, 10, 1);
+    await untilStreaming();
     await listener.start();
     const results: LatencyResult[] = [];
     for (const rate of RATES) {
@@ -88,6 +89,15 @@ export async function measureLatency(urls: Urls, _peers: readonly string[], say:
     await once(source, 'exit');
     await database.dropSlot(slot);
     await database.drop();
+  }
+}
+
+/** The table's topic is there once the source streams. */
+async function untilStreaming(): Promise<void> {
+  for (;;) {
+    const response = await fetch(`http://127.0.0.1:${PORT}/readyz`).catch(() => undefined);
+    if (response?.ok === true) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 

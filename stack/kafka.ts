@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import kafkajs from 'kafkajs';
 import { cacheFolder, provide } from './cache.ts';
 import { runChild } from './child.ts';
 import { findJava, runMaven, type Java } from './download.ts';
@@ -161,8 +162,6 @@ export function brokerSettings(places: BrokerPlaces): Readonly<Record<string, st
 
 /** Resolves when a broker at this address answers ApiVersions and lists itself in the cluster's metadata. */
 export async function kafkaAnswers(brokers: string): Promise<void> {
-  // Loaded here and not above: in one process with topics/, they must be the first to load it.
-  const { default: kafkajs } = await import('kafkajs');
   const client = new kafkajs.Kafka({
     clientId: 'dbmazz-stack',
     brokers: brokers.split(','),

@@ -31,7 +31,11 @@ async function runStep(name: string, program: string, args: readonly string[]): 
 }
 
 async function run(program: string, args: readonly string[]): Promise<{ readonly isFine: boolean; readonly output: string }> {
-  const child = spawn(join(ROOT, 'node_modules', '.bin', program), args, { cwd: ROOT, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(join(ROOT, 'node_modules', '.bin', program), args, {
+    cwd: ROOT,
+    env: { ...process.env, NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const { promise, resolve } = Promise.withResolvers<{ readonly isFine: boolean; readonly output: string }>();
   let output = '';
   const collect = (chunk: Buffer): void => void (output += chunk.toString());

@@ -50,8 +50,15 @@ export class MemoryLog implements RecordAppender, Pick<LogReader, 'readLast' | '
     for (const record of this.records) if (record.state === 'open') record.state = as;
   }
 
-  async readLast(topic: string, partition: number, isolation: 'committed' | 'uncommitted'): Promise<{ offset: string; key: Buffer | null; value: Buffer | null } | undefined> {
-    const found = this.records.findLast((record) => record.topic === topic && record.partition === partition && record.value !== null && (isolation === 'uncommitted' || record.state === 'committed'));
+  async readLast(
+    topic: string,
+    partition: number,
+    isolation: 'committed' | 'uncommitted',
+  ): Promise<{ offset: string; key: Buffer | null; value: Buffer | null } | undefined> {
+    const found = this.records.findLast(
+      (record) =>
+        record.topic === topic && record.partition === partition && record.value !== null && (isolation === 'uncommitted' || record.state === 'committed'),
+    );
     return found === undefined ? undefined : { offset: '0', key: found.key, value: found.value };
   }
 }

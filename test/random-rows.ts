@@ -43,7 +43,9 @@ export function randomValues(type: DataType): fc.Arbitrary<Value> {
     case 'float64':
       return fc.double();
     case 'decimal':
-      return fc.bigInt({ min: 1n - 10n ** BigInt(type.precision), max: 10n ** BigInt(type.precision) - 1n }).map((unscaled) => decimalText(unscaled, type.scale));
+      return fc
+        .bigInt({ min: 1n - 10n ** BigInt(type.precision), max: 10n ** BigInt(type.precision) - 1n })
+        .map((unscaled) => decimalText(unscaled, type.scale));
     case 'numeric':
       return fc.constantFrom('NaN', 'Infinity', '-Infinity', '0.10', `-${'9'.repeat(300)}.5`);
     case 'enum':
@@ -74,20 +76,28 @@ export function decimalText(unscaled: bigint, scale: number): string {
 }
 
 function flatTypes(): fc.Arbitrary<DataType> {
-  const plain = (['boolean', 'int16', 'int32', 'int64', 'uint64', 'float32', 'float64', 'numeric', 'string', 'text', 'bytes', 'json', 'jsonb', 'uuid', 'date'] as const).map(
-    (kind): DataType => ({ kind }),
-  );
+  const plain = (
+    ['boolean', 'int16', 'int32', 'int64', 'uint64', 'float32', 'float64', 'numeric', 'string', 'text', 'bytes', 'json', 'jsonb', 'uuid', 'date'] as const
+  ).map((kind): DataType => ({ kind }));
   const temporal = (['time', 'timestamp', 'timestampTz'] as const).flatMap((kind): DataType[] => [
     { kind, unit: 'micros' },
     { kind, unit: 'millis' },
   ]);
-  const decimal = fc.integer({ min: 1, max: 100 }).chain((precision) => fc.integer({ min: 0, max: precision }).map((scale): DataType => ({ kind: 'decimal', precision, scale })));
+  const decimal = fc
+    .integer({ min: 1, max: 100 })
+    .chain((precision) => fc.integer({ min: 0, max: precision }).map((scale): DataType => ({ kind: 'decimal', precision, scale })));
   const labels = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 4 });
-  return fc.oneof({ weight: 8, arbitrary: fc.constantFrom(...plain, ...temporal) }, { weight: 2, arbitrary: decimal }, { weight: 1, arbitrary: labels.map((values): DataType => ({ kind: 'enum', values })) });
+  return fc.oneof(
+    { weight: 8, arbitrary: fc.constantFrom(...plain, ...temporal) },
+    { weight: 2, arbitrary: decimal },
+    { weight: 1, arbitrary: labels.map((values): DataType => ({ kind: 'enum', values })) },
+  );
 }
 
 function randomColumn(): fc.Arbitrary<ColumnDef> {
-  const name = fc.oneof(fc.stringMatching(/^[a-z_][a-z0-9_]{0,10}$/), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 })).filter((text) => !isProtoLike(text));
+  const name = fc
+    .oneof(fc.stringMatching(/^[a-z_][a-z0-9_]{0,10}$/), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 }))
+    .filter((text) => !isProtoLike(text));
   return fc.record({ name, dataType: randomTypes(), nullable: fc.boolean(), nativeType: fc.constant('native') });
 }
 
@@ -104,8 +114,14 @@ function rowsOf(columns: readonly ColumnDef[], key: readonly number[]): fc.Arbit
 }
 
 function int64s(): fc.Arbitrary<bigint> {
-  const near = fc.constantFrom(0n, 2n ** 30n, 2n ** 31n, 2n ** 52n, 2n ** 53n, INT64_MAX).chain((edge) => fc.bigInt({ min: -3n, max: 3n }).map((step) => clamp(edge + step)));
-  return fc.oneof(near, near.map((value) => clamp(-value)), fc.bigInt({ min: -INT64_MAX - 1n, max: INT64_MAX }));
+  const near = fc
+    .constantFrom(0n, 2n ** 30n, 2n ** 31n, 2n ** 52n, 2n ** 53n, INT64_MAX)
+    .chain((edge) => fc.bigInt({ min: -3n, max: 3n }).map((step) => clamp(edge + step)));
+  return fc.oneof(
+    near,
+    near.map((value) => clamp(-value)),
+    fc.bigInt({ min: -INT64_MAX - 1n, max: INT64_MAX }),
+  );
 }
 
 function clamp(value: bigint): bigint {

@@ -77,7 +77,10 @@ const KafkaDecoder = require('kafkajs/src/protocol/decoder.js') as new (bytes: B
 
 /** Decodes with kafkajs' own code. */
 export async function decodeByKafkajs(bytes: Buffer): Promise<DecodedBatch> {
-  const { Codecs: codecs, Types } = require('kafkajs/src/protocol/message/compression/index.js') as { Codecs: Record<number, unknown>; Types: { readonly ZSTD: number } };
+  const { Codecs: codecs, Types } = require('kafkajs/src/protocol/message/compression/index.js') as {
+    Codecs: Record<number, unknown>;
+    Types: { readonly ZSTD: number };
+  };
   codecs[Types.ZSTD] = () => ({ decompress: async (compressed: Buffer) => zstdDecompressSync(compressed) });
   return loadOriginal<(decoder: object) => Promise<DecodedBatch>>(BATCH_DECODER)(new KafkaDecoder(bytes));
 }

@@ -61,7 +61,26 @@ export function scriptedLog(transactions: readonly (readonly Step[])[]): readonl
 /** What a source sends after a restart from a position: from the begin of the first transaction that is not wholly before it. */
 export function logFrom(log: readonly CdcRecord[], position: { readonly transaction: string; readonly ordinal: number } | null): readonly CdcRecord[] {
   if (position === null) return log;
-  const isOpen = (record: CdcRecord) => record.kind === 'commit' && (record.position.transaction > position.transaction || (record.position.transaction === position.transaction && record.position.ordinal > position.ordinal));
+  const isOpen = (record: CdcRecord) =>
+    record.kind === 'commit' &&
+    (record.position.transaction > position.transaction ||
+      (record.position.transaction === position.transaction && record.position.ordinal > position.ordinal));
   const first = log.find(isOpen);
   return first === undefined ? [] : log.filter((record) => record.position.transaction >= first.position.transaction);
+}
+
+/** Transactions of many kinds and sizes: the same ones for the same seed, in every process. */
+export function seededTransactions(seed: number, count: number): readonly (readonly Step[])[] {
+  let state = seed;
+  const below = (limit: number) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return (state >>> 8) % limit;
+  };
+  const step = (): Step => {
+    const [kind, table, id] = [below(12), below(TABLES.length), below(200)];
+    if (kind < 5) return { kind: 'insert', table, id };
+    if (kind < 9) return { kind: 'update', table, id, newId: below(4) === 0 ? below(200) : id };
+    return kind < 11 || below(8) > 0 ? { kind: 'delete', table, id } : { kind: 'truncate', table, id };
+  };
+  return Array.from({ length: count }, () => Array.from({ length: below(10) === 0 ? below(300) : below(12) }, step));
 }

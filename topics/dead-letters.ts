@@ -42,7 +42,9 @@ export class DeadLetterQueue {
 
   async #open(): Promise<void> {
     await this.#admin.connect();
-    await this.#admin.createMissing([{ topic: this.topic, partitions: 1, replication: undefined, config: { 'retention.ms': '-1', 'max.message.bytes': '20971520' } }]);
+    await this.#admin.createMissing([
+      { topic: this.topic, partitions: 1, replication: undefined, config: { 'retention.ms': '-1', 'max.message.bytes': '20971520' } },
+    ]);
     await this.#producer.connect();
     this.#isReady = true;
   }

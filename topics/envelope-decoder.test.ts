@@ -69,7 +69,13 @@ test('a record with a few wrong bytes is a record, or PARSE_FAILED', () => {
   );
 });
 
-const TABLE = new TableSchema({ database: 'd', schema: 'public', name: 'things', columns: [{ name: 'id', dataType: { kind: 'text' }, nullable: false, nativeType: 'text' }], key: [0] });
+const TABLE = new TableSchema({
+  database: 'd',
+  schema: 'public',
+  name: 'things',
+  columns: [{ name: 'id', dataType: { kind: 'text' }, nullable: false, nativeType: 'text' }],
+  key: [0],
+});
 
 test('a record does not read on into the one behind it', () => {
   const bytes = envelopeOf(TABLE, ['a']);

@@ -35,7 +35,10 @@ export class EnvelopeDecoder {
       return record;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      throw new CdcError('PARSE_FAILED', `A record of ${this.#topic} does not have the layout of its schema.`, { cause: error, context: { topic: this.#topic } });
+      throw new CdcError('PARSE_FAILED', `A record of ${this.#topic} does not have the layout of its schema.`, {
+        cause: error,
+        context: { topic: this.#topic },
+      });
     }
   }
 

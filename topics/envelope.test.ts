@@ -60,12 +60,19 @@ function toAvro(type: DataType, value: Value): unknown {
 function unscaledBytes(unscaled: bigint): Buffer {
   let bits = 8;
   while (BigInt.asIntN(bits, unscaled) !== unscaled) bits += 8;
-  return Buffer.from(BigInt.asUintN(bits, unscaled).toString(16).padStart(bits / 4, '0'), 'hex');
+  return Buffer.from(
+    BigInt.asUintN(bits, unscaled)
+      .toString(16)
+      .padStart(bits / 4, '0'),
+    'hex',
+  );
 }
 
 function toAvroRow(table: TableSchema, values: readonly Value[]): Record<string, unknown> {
   const names = fieldNames(table);
-  return Object.fromEntries(table.columns.map(({ dataType }, index) => [names[index], toAvro(dataType, values[index] === UNCHANGED ? null : (values[index] ?? null))]));
+  return Object.fromEntries(
+    table.columns.map(({ dataType }, index) => [names[index], toAvro(dataType, values[index] === UNCHANGED ? null : (values[index] ?? null))]),
+  );
 }
 
 const SCOPE: EnvelopeScope = {
@@ -156,7 +163,9 @@ test('what avsc writes, we read', () => {
     for (const values of rows) {
       const bytes = avro.toBuffer({ before: null, after: toAvroRow(table, values), op: 'c', ...COMMON, unchanged: null });
       const record = decoder.decode(bytes, 0) as RowRecord;
-      expect(record.after?.values()).toEqual(values.map((value, index) => (table.column(index).dataType.kind === 'float32' && value !== null ? Math.fround(value as number) : value)));
+      expect(record.after?.values()).toEqual(
+        values.map((value, index) => (table.column(index).dataType.kind === 'float32' && value !== null ? Math.fround(value as number) : value)),
+      );
       expect([record.kind, record.before, record.version, record.committedAtMicros]).toEqual(['insert', null, 1_700_000_001_000_001, 1_700_000_000_123_456]);
       expect(record.position).toEqual({ transaction: '00000000/0A0B0C0D', ordinal: 12 });
     }
@@ -195,7 +204,13 @@ describe('fields of the envelope', () => {
     expect(plain(avro.fromBuffer(deletion))).toMatchObject({ before: { id: 1n, gr__e: null }, after: null, op: 'd' });
     const truncate = encode(SCOPE, fieldsOf('t', null, null));
     expect(plain(avro.fromBuffer(truncate))).toMatchObject({ before: null, after: null, op: 't' });
-    expect(decoder.decode(truncate, 0)).toEqual({ kind: 'truncate', table, position: { transaction: '00000000/0A0B0C0D', ordinal: 12 }, committedAtMicros: 1_700_000_000_123_456, version: 1_700_000_001_000_001 });
+    expect(decoder.decode(truncate, 0)).toEqual({
+      kind: 'truncate',
+      table,
+      position: { transaction: '00000000/0A0B0C0D', ordinal: 12 },
+      committedAtMicros: 1_700_000_000_123_456,
+      version: 1_700_000_001_000_001,
+    });
   });
 
   test('what belongs to no transaction says so', () => {
@@ -215,7 +230,14 @@ describe('fields of the envelope', () => {
     const numbers = [0, 9, 10, 99, 100, 63, 64, 8191, 8192, 2 ** 30 - 1, 2 ** 30, 2 ** 31, 2 ** 32, 2 ** 44, 2 ** 52 - 1];
     for (const number of numbers) {
       const scope = { ...SCOPE, serial: serial++, committedAtMicros: number };
-      const bytes = encode(scope, { ...fieldsOf('c', null, rowOf(1, 'a', 'b')), ordinal: number, handledAtMs: number, rowVersion: number, totalOrder: number, collectionOrder: number });
+      const bytes = encode(scope, {
+        ...fieldsOf('c', null, rowOf(1, 'a', 'b')),
+        ordinal: number,
+        handledAtMs: number,
+        rowVersion: number,
+        totalOrder: number,
+        collectionOrder: number,
+      });
       const big = BigInt(number);
       expect(plain(avro.fromBuffer(bytes))).toMatchObject({
         source: { ts_ms: big / 1000n, ts_us: big, position: `00000000/0A0B0C0D#${number}` },

@@ -23,7 +23,8 @@ describe('the topic of a table', () => {
 
 describe('control topics', () => {
   test('are those of the contract', () => {
-    for (const kind of ['transaction', 'schema-changes', 'heartbeat', 'signals', 'positions'] as const) expect(isControlTopic(controlTopic('shop', kind))).toBe(true);
+    for (const kind of ['transaction', 'schema-changes', 'heartbeat', 'signals', 'positions'] as const)
+      expect(isControlTopic(controlTopic('shop', kind))).toBe(true);
   });
 
   test('are no tables, whatever these are called', () => {
@@ -47,7 +48,9 @@ describe('two tables of one topic', () => {
       { schema: 'app', name: 'user_data' },
       { schema: 'app_user', name: 'data' },
     ];
-    expect(() => assertDistinctTopics('shop', tables)).toThrow('Tables app.user_data and app_user.data would have the topics shop.app.user_data and shop.app_user.data, which Kafka takes for one');
+    expect(() => assertDistinctTopics('shop', tables)).toThrow(
+      'Tables app.user_data and app_user.data would have the topics shop.app.user_data and shop.app_user.data, which Kafka takes for one',
+    );
   });
 
   test('are told apart from the same table twice', () => {

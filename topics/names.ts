@@ -11,7 +11,9 @@ export type ControlTopic = (typeof CONTROL_TOPICS)[number];
 export function tableTopic(sourceName: string, table: TableRef): string {
   const topic = `${sourceName}.${table.schema}.${table.name}`.replaceAll(/[^a-zA-Z0-9._-]/g, '_');
   if (topic.length <= MAX_TOPIC_LENGTH) return topic;
-  throw new CdcError('CONFIG_INVALID', `The topic of ${table.schema}.${table.name} would have more than ${MAX_TOPIC_LENGTH} characters.`, { remedy: 'Shorten SOURCE_NAME.' });
+  throw new CdcError('CONFIG_INVALID', `The topic of ${table.schema}.${table.name} would have more than ${MAX_TOPIC_LENGTH} characters.`, {
+    remedy: 'Shorten SOURCE_NAME.',
+  });
 }
 
 export function controlTopic(sourceName: string, topic: ControlTopic): string {
@@ -35,7 +37,11 @@ export function assertDistinctTopics(sourceName: string, tables: readonly TableR
     const metricName = topic.replaceAll('.', '_');
     const other = seen.get(metricName);
     if (other !== undefined && (other.schema !== table.schema || other.name !== table.name)) {
-      throw new CdcError('CONFIG_INVALID', `Tables ${other.schema}.${other.name} and ${table.schema}.${table.name} ${sharing(tableTopic(sourceName, other), topic)}.`, { remedy: 'Leave one of them out of TABLES.' });
+      throw new CdcError(
+        'CONFIG_INVALID',
+        `Tables ${other.schema}.${other.name} and ${table.schema}.${table.name} ${sharing(tableTopic(sourceName, other), topic)}.`,
+        { remedy: 'Leave one of them out of TABLES.' },
+      );
     }
     seen.set(metricName, table);
   }

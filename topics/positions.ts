@@ -19,7 +19,10 @@ export interface StoredPosition extends Checkpoint {
  * that were aborted or are in doubt: its row_version may have been seen by readers that do not filter, so new ones
  * start above it, and its instance tells who took the topics over last.
  */
-export async function readPositions(reader: Pick<LogReader, 'readLast'>, sourceName: string): Promise<{ committed: StoredPosition | undefined; attempted: StoredPosition | undefined }> {
+export async function readPositions(
+  reader: Pick<LogReader, 'readLast'>,
+  sourceName: string,
+): Promise<{ committed: StoredPosition | undefined; attempted: StoredPosition | undefined }> {
   const topic = controlTopic(sourceName, 'positions');
   const committed = await reader.readLast(topic, 0, 'committed');
   const attempted = await reader.readLast(topic, 0, 'uncommitted');

@@ -17,12 +17,24 @@ class Topics {
   readonly registry = new MemoryRegistry();
 
   /** A record at the end of a partition. */
-  async put(place: { partition: number; transaction: string; ordinal: number; version: number; op?: EnvelopeFields['op'] }, state: 'committed' | 'aborted' = 'committed'): Promise<void> {
+  async put(
+    place: { partition: number; transaction: string; ordinal: number; version: number; op?: EnvelopeFields['op'] },
+    state: 'committed' | 'aborted' = 'committed',
+  ): Promise<void> {
     const valueSchemaId = await this.registry.register('', buildEnvelopeSchema(TABLE, TOPIC));
     const encoder = new EnvelopeEncoder({ table: TABLE, keySchemaId: 1, valueSchemaId, connector: 'c', sourceName: 'shop', version: '0' });
     const scope = { serial: 1, xid: null, isSnapshot: false, committedAtMicros: 0, positionPrefix: place.transaction, transactionId: null };
     const row = new RowWriter().row(TABLE, [1, 'a']);
-    const fields = { op: place.op ?? 'c', before: null, after: row, ordinal: place.ordinal, handledAtMs: 0, rowVersion: place.version, totalOrder: 0, collectionOrder: 0 };
+    const fields = {
+      op: place.op ?? 'c',
+      before: null,
+      after: row,
+      ordinal: place.ordinal,
+      handledAtMs: 0,
+      rowVersion: place.version,
+      totalOrder: 0,
+      collectionOrder: 0,
+    };
     this.log.append(TOPIC, place.partition, 0, ABSENT, encoder.value(scope, fields), []);
     this.log.end(state);
   }

@@ -25,7 +25,11 @@ export class PublishedTails {
   #highestVersion = 0;
 
   /** `storedVersion` is the row_version of the stored position; undefined where none is stored, and nothing is left out. */
-  async read(parts: { readonly reader: Pick<LogReader, 'readLast' | 'partitionCount'>; readonly registry: Pick<Registry, 'schema'> }, topics: readonly string[], storedVersion: number | undefined): Promise<void> {
+  async read(
+    parts: { readonly reader: Pick<LogReader, 'readLast' | 'partitionCount'>; readonly registry: Pick<Registry, 'schema'> },
+    topics: readonly string[],
+    storedVersion: number | undefined,
+  ): Promise<void> {
     const readTopic = async (topic: string) => {
       for (let partition = 0, count = await parts.reader.partitionCount(topic); partition < count; partition++) {
         const place = { topic, partition };

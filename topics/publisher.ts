@@ -65,6 +65,7 @@ export class Publisher {
   readonly #catalog: TopicCatalog;
   readonly #writer: TopicWriter;
   readonly #tails = new PublishedTails();
+  readonly #instance = randomUUID();
   readonly #pending: RecordBatch[] = [];
   readonly #failed = Promise.withResolvers<CdcError>();
   #pendingBytes = 0;
@@ -87,13 +88,24 @@ export class Publisher {
     this.#registry = new Registry(settings);
     this.#admin = new TopicAdmin(this.#config);
     const createProducer = options.createProducer ?? ((producer: ProducerOptions) => new TransactionalProducer(producer));
-    this.#producer = createProducer({ config: this.#config, transactionalId: name, transactionTimeoutMs: TRANSACTION_TIMEOUT_MS, compression: settings.KAFKA_COMPRESSION });
+    this.#producer = createProducer({
+      config: this.#config,
+      transactionalId: name,
+      transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
+      compression: settings.KAFKA_COMPRESSION,
+    });
     this.#catalog = new TopicCatalog(
       { settings, connector, version, nextVersion: () => this.#nextVersion(), tails: this.#tails },
       { admin: this.#admin, registry: this.#registry, producer: this.#producer },
     );
     this.#writer = new TopicWriter(
-      { sourceName: name, instance: randomUUID(), publishTransactions: settings.PUBLISH_TRANSACTIONS, publishTruncate: settings.PUBLISH_TRUNCATE, highestVersion: () => this.#rowVersion },
+      {
+        sourceName: name,
+        instance: this.#instance,
+        publishTransactions: settings.PUBLISH_TRANSACTIONS,
+        publishTruncate: settings.PUBLISH_TRUNCATE,
+        highestVersion: () => this.#rowVersion,
+      },
       this.#catalog,
       this.#producer,
     );
@@ -171,10 +183,26 @@ export class Publisher {
         else await this.#publishPending();
       }
     } catch (error) {
-      const failure = toCdcError(error);
+      const failure = await this.#explain(toCdcError(error));
       this.#end(failure);
       this.#failed.resolve(failure);
     }
+  }
+
+  /** The broker answers to what comes after a transaction that it ended for its age as if another source had taken over: the position tells. */
+  async #explain(failure: CdcError): Promise<CdcError> {
+    const name = this.#options.settings.SOURCE_NAME;
+    if (failure.code !== 'FENCED' || !this.#producer.isOverdue) return failure;
+    try {
+      const { attempted } = await this.#withReader((reader) => readPositions(reader, name));
+      if (attempted?.instance !== this.#instance) return failure;
+    } catch (error) {
+      return toCdcError(error);
+    }
+    return new CdcError('TIMEOUT', `A transaction of source ${name} was open for so long that the broker ended it.`, {
+      cause: failure,
+      context: failure.context,
+    });
   }
 
   async #waitForWork(): Promise<void> {

@@ -204,7 +204,8 @@ export class Subscriber {
   }
 
   #decode(topic: string, { bytes, valueStart, valueEnd }: FetchedRecord): RowRecord | TruncateRecord {
-    if (valueEnd - valueStart < WIRE_HEADER_BYTES) throw new CdcError('PARSE_FAILED', `A record of ${topic} is not in Confluent's wire format.`, { context: { topic } });
+    if (valueEnd - valueStart < WIRE_HEADER_BYTES)
+      throw new CdcError('PARSE_FAILED', `A record of ${topic} is not in Confluent's wire format.`, { context: { topic } });
     const id = schemaIdOf(bytes, topic, valueStart);
     if (id !== this.#lastId) {
       this.#lastDecoder = this.#decoders.get(id);

@@ -129,8 +129,19 @@ export class TopicCatalog {
 
   #controlTopics(): TopicDefinition[] {
     const replication = this.#options.settings.TOPIC_REPLICATION;
-    const configs = { transaction: {}, 'schema-changes': { 'retention.ms': '-1' }, heartbeat: {}, signals: {}, positions: { 'cleanup.policy': 'compact' } } as const;
-    return Object.entries(configs).map(([kind, config]) => ({ topic: controlTopic(this.#name, kind as keyof typeof configs), partitions: 1, replication, config }));
+    const configs = {
+      transaction: {},
+      'schema-changes': { 'retention.ms': '-1' },
+      heartbeat: {},
+      signals: {},
+      positions: { 'cleanup.policy': 'compact' },
+    } as const;
+    return Object.entries(configs).map(([kind, config]) => ({
+      topic: controlTopic(this.#name, kind as keyof typeof configs),
+      partitions: 1,
+      replication,
+      config,
+    }));
   }
 
   #tableTopic(table: TableSchema): TopicDefinition {

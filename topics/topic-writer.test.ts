@@ -1,75 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MemoryLog, type MemoryRecord, MemoryRegistry } from '../test/memory-log.ts';
+import { MemorySource } from '../test/memory-source.ts';
 import { logFrom, randomTransactions, scriptedLog, type Step, TABLES } from '../test/scripted-log.ts';
-import { COMMON_OPTIONS } from '../shared/config/common-options.ts';
-import { readOptions } from '../shared/config/options.ts';
-import { SOURCE_OPTIONS } from '../shared/config/source-options.ts';
 import type { CdcRecord, RowRecord } from '../shared/record/record.ts';
 import { RowWriter } from '../shared/record/row-writer.ts';
 import { TableSchema } from '../shared/record/table-schema.ts';
-import { tableTopic } from './names.ts';
-import { readPositions } from './positions.ts';
-import { PublishedTails } from './published-tails.ts';
-import { TopicCatalog } from './topic-catalog.ts';
-import { TopicWriter } from './topic-writer.ts';
 
 const RUNS = 40;
-const ENVIRONMENT = { KAFKA_BROKERS: 'b:1', SCHEMA_REGISTRY_URL: 'http://r', SOURCE_NAME: 'shop', SOURCE_URL: 'x://', TABLES: '*.*' };
-
-class Shop {
-  readonly log = new MemoryLog();
-  readonly registry = new MemoryRegistry();
-  #version = 0;
-
-  /** What a process of this source does at its start. */
-  async open(environment: Readonly<Record<string, string>> = {}): Promise<TopicWriter> {
-    const { settings } = readOptions({ ...COMMON_OPTIONS, ...SOURCE_OPTIONS }, { ...ENVIRONMENT, ...environment });
-    this.log.end('aborted');
-    const tails = new PublishedTails();
-    const catalog = new TopicCatalog(
-      { settings, connector: 'test', version: '0', nextVersion: () => ++this.#version, tails },
-      { admin: this.log, registry: this.registry, producer: this.log },
-    );
-    const writer = new TopicWriter(
-      { sourceName: 'shop', instance: 'i', publishTransactions: settings.PUBLISH_TRANSACTIONS, publishTruncate: settings.PUBLISH_TRUNCATE, highestVersion: () => this.#version },
-      catalog,
-      this.log,
-    );
-    await catalog.addControlTopics();
-    const { committed } = await readPositions(this.log, 'shop');
-    writer.resume(committed);
-    await catalog.addTables(TABLES);
-    await tails.read({ reader: this.log, registry: this.registry }, TABLES.map((table) => tableTopic('shop', table)), committed?.rowVersion);
-    return writer;
-  }
-
-  async publish(writer: TopicWriter, records: readonly CdcRecord[], end: 'committed' | 'aborted' = 'committed'): Promise<void> {
-    await writer.write({ records, bytes: 0 });
-    writer.writePosition(0);
-    this.log.end(end);
-  }
-
-  /** Committed records of all topics but the positions, as consumers see them; without what depends on the clock. */
-  seen(): readonly unknown[] {
-    return this.log.records.filter(({ state, topic }) => state === 'committed' && topic !== 'shop.positions').map((record) => this.#show(record));
-  }
-
-  values(topic: string): readonly Record<string, unknown>[] {
-    const committed = this.log.records.filter((record) => record.topic === topic && record.state === 'committed');
-    return committed.map(({ value }) => this.registry.decode(value)).filter((value) => value !== null);
-  }
-
-  #show({ topic, partition, key, value, headers }: MemoryRecord): unknown {
-    const { ts_ms, row_version, ...rest } = this.registry.decode(value) ?? { ts_ms: 0, row_version: 0, isTombstone: true };
-    expect([typeof ts_ms, typeof row_version].includes('number')).toBe(true);
-    return { topic, partition, key: this.registry.decode(key), headers: headers.map((header) => [header.key, this.registry.decode(header.value)]), ...rest };
-  }
-}
-
 /** All records in one process, in one go. */
-async function published(log: readonly CdcRecord[], environment: Readonly<Record<string, string>> = {}): Promise<Shop> {
-  const shop = new Shop();
+async function published(log: readonly CdcRecord[], environment: Readonly<Record<string, string>> = {}): Promise<MemorySource> {
+  const shop = new MemorySource();
   await shop.publish(await shop.open(environment), log);
   return shop;
 }
@@ -120,10 +60,21 @@ describe('a transaction', () => {
   test('that changes a table with a new schema in its midst goes on counting that table', async () => {
     const log = scriptedLog([[steps[0] as Step, steps[0] as Step]]);
     const [orders] = TABLES as [TableSchema];
-    const changed = new TableSchema({ database: orders.database, schema: orders.schema, name: orders.name, key: orders.key, columns: [...orders.columns, { name: 'more', dataType: { kind: 'text' }, nullable: true, nativeType: 'text' }] });
+    const changed = new TableSchema({
+      database: orders.database,
+      schema: orders.schema,
+      name: orders.name,
+      key: orders.key,
+      columns: [...orders.columns, { name: 'more', dataType: { kind: 'text' }, nullable: true, nativeType: 'text' }],
+    });
     const wider: CdcRecord = { ...(log[2] as RowRecord), table: changed, after: new RowWriter().row(changed, [1, 'a', 'b']) };
-    const shop = new Shop();
-    await shop.publish(await shop.open(), [...log.slice(0, 2), { kind: 'schemaChange', table: changed, position: { transaction: '00000001', ordinal: 1 } }, wider, ...log.slice(3)]);
+    const shop = new MemorySource();
+    await shop.publish(await shop.open(), [
+      ...log.slice(0, 2),
+      { kind: 'schemaChange', table: changed, position: { transaction: '00000001', ordinal: 1 } },
+      wider,
+      ...log.slice(3),
+    ]);
     expect(shop.values('shop.transaction').at(-1)).toMatchObject({ event_count: 2, data_collections: [{ data_collection: 'public.orders', event_count: 2 }] });
     expect(shop.values('shop.public.orders').map(({ transaction }) => transaction)).toMatchObject([{ data_collection_order: 1 }, { data_collection_order: 2 }]);
   });
@@ -142,7 +93,7 @@ describe('a transaction', () => {
 describe('messages', () => {
   test('a delete is followed by a tombstone, a changed key by a new row, with headers that tie them together', async () => {
     const shop = await published(scriptedLog([[{ kind: 'update', table: 0, id: 1, newId: 2 }]]));
-    const messages = shop.seen().filter((record) => (record as { topic: string }).topic === 'shop.public.orders');
+    const messages = shop.seen().filter(({ topic }) => topic === 'shop.public.orders');
     expect(messages).toMatchObject([
       { key: { id: 1 }, op: 'd', after: null, headers: [['__debezium.newkey', { id: 2 }]] },
       { key: { id: 1 }, isTombstone: true, headers: [] },
@@ -157,7 +108,8 @@ describe('messages', () => {
         { kind: 'delete', table: 2, id: 1 },
       ],
     ]);
-    const tombstones = async (environment = {}) => (await published(log, environment)).log.records.filter(({ value, state }) => value === null && state === 'committed').map(({ topic }) => topic);
+    const tombstones = async (environment = {}) =>
+      (await published(log, environment)).log.records.filter(({ value, state }) => value === null && state === 'committed').map(({ topic }) => topic);
     expect(await tombstones()).toEqual(['shop.public.orders']);
     expect(await tombstones({ TOMBSTONES: 'false' })).toEqual([]);
   });
@@ -190,17 +142,21 @@ describe('messages', () => {
 describe('after a restart', () => {
   test('anywhere, any number of times, the topics are as without one: nothing missing, nothing twice, all counts right', async () => {
     await fc.assert(
-      fc.asyncProperty(randomTransactions(), fc.array(fc.record({ records: fc.nat(8), end: fc.constantFrom('committed' as const, 'committed' as const, 'aborted' as const) }), { maxLength: 8 }), async (transactions, lives) => {
-        const log = scriptedLog(transactions);
-        const shop = new Shop();
-        for (const { records, end } of lives) {
-          const writer = await shop.open();
-          await shop.publish(writer, logFrom(log, writer.position).slice(0, records), end);
-        }
-        const last = await shop.open();
-        await shop.publish(last, logFrom(log, last.position));
-        expect(shop.seen()).toEqual((await published(log)).seen());
-      }),
+      fc.asyncProperty(
+        randomTransactions(),
+        fc.array(fc.record({ records: fc.nat(8), end: fc.constantFrom('committed' as const, 'committed' as const, 'aborted' as const) }), { maxLength: 8 }),
+        async (transactions, lives) => {
+          const log = scriptedLog(transactions);
+          const shop = new MemorySource();
+          for (const { records, end } of lives) {
+            const writer = await shop.open();
+            await shop.publish(writer, logFrom(log, writer.position).slice(0, records), end);
+          }
+          const last = await shop.open();
+          await shop.publish(last, logFrom(log, last.position));
+          expect(shop.seen()).toEqual((await published(log)).seen());
+        },
+      ),
       { numRuns: RUNS },
     );
   });
@@ -209,7 +165,7 @@ describe('after a restart', () => {
     await fc.assert(
       fc.asyncProperty(randomTransactions(), fc.integer({ min: 1, max: 5 }), async (transactions, size) => {
         const log = scriptedLog(transactions);
-        const shop = new Shop();
+        const shop = new MemorySource();
         const writer = await shop.open();
         for (let start = 0; start < log.length; start += size) await shop.publish(writer, log.slice(start, start + size));
         expect(shop.seen()).toEqual((await published(log)).seen());
@@ -220,7 +176,7 @@ describe('after a restart', () => {
 
   test('records that a transaction left behind without its position are not written twice', async () => {
     const log = scriptedLog([[0, 1, 2, 3, 4, 5].map((id): Step => ({ kind: 'insert', table: 0, id }))]);
-    const shop = new Shop();
+    const shop = new MemorySource();
     const first = await shop.open();
     await shop.publish(first, log.slice(0, 3));
     // The broker ends the next transaction too early: its records are visible, its position is not (KAFKA-17754).

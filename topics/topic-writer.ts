@@ -153,7 +153,14 @@ export class TopicWriter {
     const isNews = this.#catalog.hasChanged(table) && !this.#isSkipped(record);
     await this.#catalog.addTables([table]);
     if (!isNews) return;
-    const value = { ts_ms: nowMs, position: formatPosition(position), db: table.database, schema: table.schema, table: table.name, columns: JSON.stringify(table.columns) };
+    const value = {
+      ts_ms: nowMs,
+      position: formatPosition(position),
+      db: table.database,
+      schema: table.schema,
+      table: table.name,
+      columns: JSON.stringify(table.columns),
+    };
     this.#control('schema-changes', { table: table.qualifiedName }, value, nowMs);
   }
 
@@ -198,7 +205,14 @@ export class TopicWriter {
 
   #scopeOfRead({ position, committedAtMicros }: RowRecord | TruncateRecord): EnvelopeScope {
     if (this.#readScope?.positionPrefix !== position.transaction) {
-      this.#readScope = { serial: ++this.#scopeSerial, xid: null, isSnapshot: true, committedAtMicros, positionPrefix: position.transaction, transactionId: null };
+      this.#readScope = {
+        serial: ++this.#scopeSerial,
+        xid: null,
+        isSnapshot: true,
+        committedAtMicros,
+        positionPrefix: position.transaction,
+        transactionId: null,
+      };
     }
     return this.#readScope;
   }

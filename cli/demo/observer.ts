@@ -77,10 +77,7 @@ export class Observer {
       if (status === undefined) continue;
       const did = status.kind === 'source' ? 'published' : 'wrote';
       const [half, most] = [quantile(lags, 0.5), quantile(lags, 0.95)];
-      const latency =
-        half === undefined || most === undefined
-          ? ''
-          : `; half of the time less than ${half.toFixed(1)} s behind, 95 % of the time less than ${most.toFixed(1)} s`;
+      const latency = half === undefined || most === undefined ? '' : `, half the time under ${half.toFixed(2)} s behind, 95 % under ${most.toFixed(2)} s`;
       lines.push(`The ${title} ${did} ${formatCount(status.records)} records, up to ${formatCount(rate.highest)} a second${latency}.`);
     }
     return lines.join('\n');

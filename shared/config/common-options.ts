@@ -2,7 +2,11 @@ import { checked, flag, integer, list, oneOf, optionalSecret, optionalText, text
 
 /** Settings of both sides. */
 export const COMMON_OPTIONS = {
-  KAFKA_BROKERS: checked(list({ description: 'broker addresses, host:port,host:port' }), (brokers) => brokers.every((broker) => /^[^\s/]+:\d+$/.test(broker)), 'expected host:port'),
+  KAFKA_BROKERS: checked(
+    list({ description: 'broker addresses, host:port,host:port' }),
+    (brokers) => brokers.every((broker) => /^[^\s/]+:\d+$/.test(broker)),
+    'expected host:port',
+  ),
   KAFKA_SSL: flag({ description: 'TLS to the brokers', default: false }),
   KAFKA_SASL_MECHANISM: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], {
     description: 'how to log in to the brokers',
@@ -11,7 +15,11 @@ export const COMMON_OPTIONS = {
   KAFKA_SASL_USERNAME: optionalText({ description: 'user at the brokers' }),
   KAFKA_SASL_PASSWORD: optionalSecret({ description: 'password at the brokers' }),
   KAFKA_COMPRESSION: oneOf(['none', 'gzip', 'zstd'], { description: 'compression of the topics', default: 'none' }),
-  SCHEMA_REGISTRY_URL: checked(text({ description: 'address of the schema registry, Confluent-compatible' }), isHttpUrl, 'expected http://host:port or https://…'),
+  SCHEMA_REGISTRY_URL: checked(
+    text({ description: 'address of the schema registry, Confluent-compatible' }),
+    isHttpUrl,
+    'expected http://host:port or https://…',
+  ),
   SCHEMA_REGISTRY_USERNAME: optionalText({ description: 'user at the registry' }),
   SCHEMA_REGISTRY_PASSWORD: optionalSecret({ description: 'password at the registry' }),
   HTTP_HOST: text({ description: 'address of the HTTP endpoints', default: '127.0.0.1' }),

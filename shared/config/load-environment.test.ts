@@ -23,15 +23,30 @@ function load(yaml: string, environment: Readonly<Record<string, string>> = {}) 
 
 describe('a file', () => {
   test('gives its settings in capitals; lists with commas', () => {
-    expect(load('source:\n  source_name: shop\n  tables: [public.*, other.t]\nsink:\n  sink_name: x\n')).toEqual({ SOURCE_NAME: 'shop', TABLES: 'public.*,other.t' });
+    expect(load('source:\n  source_name: shop\n  tables: [public.*, other.t]\nsink:\n  sink_name: x\n')).toEqual({
+      SOURCE_NAME: 'shop',
+      TABLES: 'public.*,other.t',
+    });
   });
 
   test('is read as text, so that nothing is lost of passwords and numbers', () => {
-    expect(load('source:\n  a: 007\n  b: 1.10\n  c: yes\n  d: 1e5\n  e: 0x1F\n  f: "x"\n  g:\n')).toEqual({ A: '007', B: '1.10', C: 'yes', D: '1e5', E: '0x1F', F: 'x', G: '' });
+    expect(load('source:\n  a: 007\n  b: 1.10\n  c: yes\n  d: 1e5\n  e: 0x1F\n  f: "x"\n  g:\n')).toEqual({
+      A: '007',
+      B: '1.10',
+      C: 'yes',
+      D: '1e5',
+      E: '0x1F',
+      F: 'x',
+      G: '',
+    });
   });
 
   test('yields to the environment, but not to empty variables', () => {
-    expect(load('source:\n  source_name: shop\n  http_port: 8080\n', { SOURCE_NAME: 'other', HTTP_PORT: '', PATH: '/bin' })).toEqual({ SOURCE_NAME: 'other', HTTP_PORT: '8080', PATH: '/bin' });
+    expect(load('source:\n  source_name: shop\n  http_port: 8080\n', { SOURCE_NAME: 'other', HTTP_PORT: '', PATH: '/bin' })).toEqual({
+      SOURCE_NAME: 'other',
+      HTTP_PORT: '8080',
+      PATH: '/bin',
+    });
   });
 
   test('may be named with =', () => {
@@ -64,7 +79,12 @@ describe('what is refused as CONFIG_INVALID', () => {
 });
 
 test('a mistake in a file is not told with the lines around it, which may hold a password', () => {
-  for (const yaml of ['source:\n  source_url: "postgres://u:geheim@h/d\n', 'source:\n  source_password: geheim\n   tables: x\n', 'source:\n  a: geheim\n  a: geheim\n', 'source: &x geheim\n  - *y\n']) {
+  for (const yaml of [
+    'source:\n  source_url: "postgres://u:geheim@h/d\n',
+    'source:\n  source_password: geheim\n   tables: x\n',
+    'source:\n  a: geheim\n  a: geheim\n',
+    'source: &x geheim\n  - *y\n',
+  ]) {
     let failure: unknown;
     try {
       load(yaml);

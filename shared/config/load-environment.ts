@@ -19,7 +19,10 @@ function configPath(argv: readonly string[]): string | undefined {
   if (first === undefined) return undefined;
   if (first === '--config' && second !== undefined && rest.length === 0) return second;
   if (first.startsWith('--config=') && second === undefined) return first.slice('--config='.length);
-  throw new CdcError('CONFIG_INVALID', `${JSON.stringify(argv.join(' '))} is not understood: settings come from the environment, or from --config <file.yaml>.`);
+  throw new CdcError(
+    'CONFIG_INVALID',
+    `${JSON.stringify(argv.join(' '))} is not understood: settings come from the environment, or from --config <file.yaml>.`,
+  );
 }
 
 function readSection(path: string, section: string): Environment {

@@ -1,6 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import { checked, findUnknown, flag, integer, list, oneOf, type Option, optionalInteger, optionalSecret, optionalText, readOptions, secret, text, throwIfProblems } from './options.ts';
-import { Secret } from './secret.ts';
+import {
+  checked,
+  findUnknown,
+  flag,
+  integer,
+  list,
+  oneOf,
+  type Option,
+  optionalInteger,
+  optionalSecret,
+  optionalText,
+  readOptions,
+  secret,
+  text,
+  throwIfProblems,
+} from './options.ts';
+import type { Secret } from './secret.ts';
 
 const about = { description: 'what it is' };
 
@@ -42,7 +57,12 @@ describe('a value', () => {
     ['a list by default', list({ ...about, default: ['x'] }), undefined, ['x']],
     ['a list of nothing', list(about), ' , ', 'is " , ": expected a comma-separated list (what it is)'],
     ['a rule of its own', checked(text(about), (value) => value === 'x', 'expected x'), 'y', 'is "y": expected x (what it is)'],
-    ['an address, without its login', checked(text(about), () => false, 'expected another'), 'http://u:geheim@h/', 'is "http://…@h/": expected another (what it is)'],
+    [
+      'an address, without its login',
+      checked(text(about), () => false, 'expected another'),
+      'http://u:geheim@h/',
+      'is "http://…@h/": expected another (what it is)',
+    ],
   ];
   for (const [what, option, given, expected] of cases) {
     test(`${what}: ${JSON.stringify(given)}`, () => {
@@ -104,7 +124,12 @@ describe('the error of a start', () => {
   const unknown = { name: 'KAFKA_X', message: 'is not a setting of ours' };
 
   test('lists all problems, a line each', () => {
-    expect(() => throwIfProblems([missing, unknown])).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message: '2 settings are not right:\n  A is missing (what it is)\n  KAFKA_X is not a setting of ours' }));
+    expect(() => throwIfProblems([missing, unknown])).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        message: '2 settings are not right:\n  A is missing (what it is)\n  KAFKA_X is not a setting of ours',
+      }),
+    );
   });
 
   test('is CONFIG_UNKNOWN_OPTION where nothing else is wrong', () => {

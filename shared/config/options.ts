@@ -27,7 +27,14 @@ export function optionalText(rules: { readonly description: string }): Option<st
 }
 
 export function secret(rules: { readonly description: string }): Option<Secret> {
-  return { ...rules, isSecret: true, schema: z.string('is missing').min(1, 'expected some text').transform((value) => new Secret(value)) };
+  return {
+    ...rules,
+    isSecret: true,
+    schema: z
+      .string('is missing')
+      .min(1, 'expected some text')
+      .transform((value) => new Secret(value)),
+  };
 }
 
 export function optionalSecret(rules: { readonly description: string }): Option<Secret | undefined> {
@@ -50,7 +57,10 @@ export function optionalInteger(rules: { readonly description: string; readonly 
 
 export function flag(rules: Rules<boolean>): Option<boolean> {
   const schema = z.enum(['true', 'false', '1', '0', 'yes', 'no'], 'expected true or false');
-  return withDefault(schema.transform((value) => value === 'true' || value === '1' || value === 'yes'), rules);
+  return withDefault(
+    schema.transform((value) => value === 'true' || value === '1' || value === 'yes'),
+    rules,
+  );
 }
 
 export function oneOf<const T extends string>(values: readonly T[], rules: Rules<T>): Option<T> {
@@ -58,8 +68,16 @@ export function oneOf<const T extends string>(values: readonly T[], rules: Rules
 }
 
 export function list(rules: Rules<readonly string[]>): Option<readonly string[]> {
-  const items = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter((item) => item !== ''));
-  return withDefault(items.refine((value) => value.length > 0, 'expected a comma-separated list'), rules);
+  const items = z.string().transform((value) =>
+    value
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  );
+  return withDefault(
+    items.refine((value) => value.length > 0, 'expected a comma-separated list'),
+    rules,
+  );
 }
 
 /** Any option of ours with a further rule. */

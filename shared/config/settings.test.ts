@@ -12,7 +12,15 @@ const readSink = (environment: Environment) => readOptions({ ...COMMON_OPTIONS, 
 
 describe('defaults are those of the contract', () => {
   test('of both sides', () => {
-    expect(readOptions(COMMON_OPTIONS, KAFKA).settings).toMatchObject({ KAFKA_SSL: false, KAFKA_SASL_MECHANISM: 'none', KAFKA_COMPRESSION: 'none', HTTP_HOST: '127.0.0.1', HTTP_PORT: 0, LOG_LEVEL: 'info', LOG_FORMAT: 'auto' });
+    expect(readOptions(COMMON_OPTIONS, KAFKA).settings).toMatchObject({
+      KAFKA_SSL: false,
+      KAFKA_SASL_MECHANISM: 'none',
+      KAFKA_COMPRESSION: 'none',
+      HTTP_HOST: '127.0.0.1',
+      HTTP_PORT: 0,
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: 'auto',
+    });
   });
 
   test('of a source', () => {
@@ -38,7 +46,15 @@ describe('defaults are those of the contract', () => {
   test('of a sink', () => {
     expect(readSink({ ...KAFKA, SINK_NAME: 'lake', SINK_TOPICS: 'shop.*' })).toMatchObject({
       problems: [],
-      settings: { SINK_TABLE: '{table}', FLUSH_SIZE: 10_000, FLUSH_BYTES: 32 * 1024 * 1024, FLUSH_INTERVAL_MS: 5000, DELETE_MODE: 'hard', ON_BAD_RECORD: 'stop', SCHEMA_CHANGES: 'apply' },
+      settings: {
+        SINK_TABLE: '{table}',
+        FLUSH_SIZE: 10_000,
+        FLUSH_BYTES: 32 * 1024 * 1024,
+        FLUSH_INTERVAL_MS: 5000,
+        DELETE_MODE: 'hard',
+        ON_BAD_RECORD: 'stop',
+        SCHEMA_CHANGES: 'apply',
+      },
     });
   });
 });
@@ -85,6 +101,12 @@ test('every setting has a description, and every secret is marked as one', () =>
 
 test('the name of a target table is made of its pattern', () => {
   const table = { schema: 'public', name: 'orders' };
-  expect(['{table}', '{schema}_{table}', 'x', '{table}{table}', '{schema}.{other}'].map((pattern) => targetTableName(pattern, table))).toEqual(['orders', 'public_orders', 'x', 'ordersorders', 'public.{other}']);
+  expect(['{table}', '{schema}_{table}', 'x', '{table}{table}', '{schema}.{other}'].map((pattern) => targetTableName(pattern, table))).toEqual([
+    'orders',
+    'public_orders',
+    'x',
+    'ordersorders',
+    'public.{other}',
+  ]);
   expect(targetTableName('{schema}.{table}', { schema: '{table}', name: 'a$$b$&' })).toBe('{table}.a$$b$&');
 });

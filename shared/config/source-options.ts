@@ -5,7 +5,11 @@ const NAME = /^[A-Za-z0-9_-]{1,100}$/;
 
 /** A setting of the contract that this version does not have: refused, since going on without it would publish too much. */
 function notYet(name: string, description: string): Option<undefined> {
-  return { description: `${description}; not in this version`, defaultText: 'none', schema: z.undefined(`${name} is not in this version: leave it unset`) as Option<undefined>['schema'] };
+  return {
+    description: `${description}; not in this version`,
+    defaultText: 'none',
+    schema: z.undefined(`${name} is not in this version: leave it unset`) as Option<undefined>['schema'],
+  };
 }
 
 /** Settings of every source; a connector may add its own. */

@@ -7,7 +7,14 @@ import { throwIfErrors } from './throw-if-errors.ts';
 describe('a coded error', () => {
   test('has the remedy, the action and the exit code of its code', () => {
     const error = new CdcError('AUTH_FAILED', 'The server refused the user.');
-    expect(error).toMatchObject({ name: 'CdcError', code: 'AUTH_FAILED', action: 'stop', exitCode: EXIT.prerequisite, remedy: CODES.AUTH_FAILED.remedy, context: {} });
+    expect(error).toMatchObject({
+      name: 'CdcError',
+      code: 'AUTH_FAILED',
+      action: 'stop',
+      exitCode: EXIT.prerequisite,
+      remedy: CODES.AUTH_FAILED.remedy,
+      context: {},
+    });
     expect(error).toBeInstanceOf(Error);
   });
 
@@ -24,7 +31,12 @@ describe('a coded error', () => {
 
   test('is told apart by its codes', () => {
     const error = new CdcError('TIMEOUT', 'x');
-    expect([isCdcError(error), isCdcError(error, 'FENCED', 'TIMEOUT'), isCdcError(error, 'FENCED'), isCdcError(new Error('x'))]).toEqual([true, true, false, false]);
+    expect([isCdcError(error), isCdcError(error, 'FENCED', 'TIMEOUT'), isCdcError(error, 'FENCED'), isCdcError(new Error('x'))]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 });
 
@@ -56,19 +68,28 @@ describe('the table of codes', () => {
 
   test('has the exit codes of the contract', () => {
     expect(EXIT).toEqual({ stopped: 0, failed: 1, configuration: 2, prerequisite: 3, historyLost: 4, bug: 70 });
-    expect([CODES.CONFIG_INVALID, CODES.AUTH_FAILED, CODES.POSITION_LOST, CODES.INVARIANT_BROKEN, CODES.FENCED].map(({ exitCode }) => exitCode)).toEqual([2, 3, 4, 70, 1]);
+    expect([CODES.CONFIG_INVALID, CODES.AUTH_FAILED, CODES.POSITION_LOST, CODES.INVARIANT_BROKEN, CODES.FENCED].map(({ exitCode }) => exitCode)).toEqual([
+      2, 3, 4, 70, 1,
+    ]);
   });
 });
 
 describe('findings', () => {
-  const finding = (severity: Finding['severity'], message: string): Finding => ({ severity, code: severity === 'error' ? 'SETUP_WAL_LEVEL' : 'REPLICA_IDENTITY', message, remedy: `Mend ${message}` });
+  const finding = (severity: Finding['severity'], message: string): Finding => ({
+    severity,
+    code: severity === 'error' ? 'SETUP_WAL_LEVEL' : 'REPLICA_IDENTITY',
+    message,
+    remedy: `Mend ${message}`,
+  });
 
   test('that only warn do not stop a start', () => {
     expect(() => throwIfErrors([finding('warning', 'a')])).not.toThrow();
   });
 
   test('one error is thrown as it is', () => {
-    expect(() => throwIfErrors([finding('warning', 'a'), finding('error', 'b')])).toThrow(expect.objectContaining({ code: 'SETUP_WAL_LEVEL', message: 'b', remedy: 'Mend b' }));
+    expect(() => throwIfErrors([finding('warning', 'a'), finding('error', 'b')])).toThrow(
+      expect.objectContaining({ code: 'SETUP_WAL_LEVEL', message: 'b', remedy: 'Mend b' }),
+    );
   });
 
   test('several are thrown as one, each with its remedy', () => {

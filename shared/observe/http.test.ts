@@ -46,7 +46,12 @@ describe('the endpoints', () => {
   test('/pause and /resume do so, by POST only', async () => {
     const calls: string[] = [];
     const { app } = appOf({ pause: () => void calls.push('pause'), resume: () => void calls.push('resume') });
-    const answers = [await app.request('/pause', { method: 'POST' }), await app.request('/resume', { method: 'POST' }), await app.request('/pause'), await app.request('/resume')];
+    const answers = [
+      await app.request('/pause', { method: 'POST' }),
+      await app.request('/resume', { method: 'POST' }),
+      await app.request('/pause'),
+      await app.request('/resume'),
+    ];
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 404, 404]);
     expect(calls).toEqual(['pause', 'resume']);
   });
@@ -84,11 +89,14 @@ describe('with a token', () => {
 });
 
 describe('a token is asked for', () => {
-  const needsToken = (environment: Readonly<Record<string, string>>) => () => assertTokenWhereNeeded(readOptions(COMMON_OPTIONS, { KAFKA_BROKERS: 'b:1', SCHEMA_REGISTRY_URL: 'http://r', ...environment }).settings);
+  const needsToken = (environment: Readonly<Record<string, string>>) => () =>
+    assertTokenWhereNeeded(readOptions(COMMON_OPTIONS, { KAFKA_BROKERS: 'b:1', SCHEMA_REGISTRY_URL: 'http://r', ...environment }).settings);
 
   test('once others can reach the port', () => {
     for (const HTTP_HOST of ['0.0.0.0', '::', '10.0.0.7', 'example.org']) {
-      expect(needsToken({ HTTP_PORT: '8080', HTTP_HOST })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('HTTP_TOKEN') }));
+      expect(needsToken({ HTTP_PORT: '8080', HTTP_HOST })).toThrow(
+        expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('HTTP_TOKEN') }),
+      );
       expect(needsToken({ HTTP_PORT: '8080', HTTP_HOST, HTTP_TOKEN: 'x' })).not.toThrow();
     }
   });

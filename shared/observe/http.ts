@@ -29,7 +29,12 @@ export async function serveHttp(settings: CommonSettings, view: ProcessView, met
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const server = serve({ fetch: createApp(settings, view, metrics).fetch, hostname, port }, () => resolve());
   server.once('error', (error) => {
-    reject(new CdcError('CONFIG_INVALID', `HTTP_PORT is ${port}: it cannot be opened on ${hostname}.`, { cause: error, remedy: 'Set HTTP_PORT to a free port, or to 0 for none.' }));
+    reject(
+      new CdcError('CONFIG_INVALID', `HTTP_PORT is ${port}: it cannot be opened on ${hostname}.`, {
+        cause: error,
+        remedy: 'Set HTTP_PORT to a free port, or to 0 for none.',
+      }),
+    );
   });
   await promise;
   return {

@@ -27,9 +27,18 @@ export function createMetrics(kind: 'source' | 'sink', name: string): Metrics {
     bytes: new Counter({ name: `dbmazz_${kind}_bytes_total`, help: `Bytes of rows ${did}`, registers }),
     errors: new Counter({ name: `dbmazz_${kind}_errors_total`, help: 'Errors by code', labelNames: ['code'], registers }),
     lagBytes: new Gauge({ name: `dbmazz_${kind}_lag_bytes`, help: 'Bytes that are still to be read', registers }),
-    lagSeconds: new Gauge({ name: `dbmazz_${kind}_lag_seconds`, help: 'Seconds from the commit in the source database to here, of the last record', registers }),
+    lagSeconds: new Gauge({
+      name: `dbmazz_${kind}_lag_seconds`,
+      help: 'Seconds from the commit in the source database to here, of the last record',
+      registers,
+    }),
     lagRecords: new Gauge({ name: `dbmazz_${kind}_lag_records`, help: 'Records that are still to be read', registers }),
     lastPositionTime: new Gauge({ name: `dbmazz_${kind}_last_commit_timestamp_seconds`, help: 'When the last position or offset was committed', registers }),
-    batchSeconds: new Histogram({ name: `dbmazz_${kind}_batch_duration_seconds`, help: 'Seconds a batch took', buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10], registers }),
+    batchSeconds: new Histogram({
+      name: `dbmazz_${kind}_batch_duration_seconds`,
+      help: 'Seconds a batch took',
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
   };
 }

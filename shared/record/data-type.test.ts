@@ -21,5 +21,6 @@ test('only types with a unit can be in milliseconds', () => {
 
 test('a type of a later version is told apart from those of this one', () => {
   for (const type of [{ kind: 'int32' }, { kind: 'array', element: { kind: 'text' } }]) expect(isDataType(type)).toBe(true);
-  for (const type of [undefined, null, 'int32', {}, { kind: 'point' }, { kind: 'toString' }, { kind: 'array' }, { kind: 'array', element: { kind: 'point' } }]) expect(isDataType(type)).toBe(false);
+  for (const type of [undefined, null, 'int32', {}, { kind: 'point' }, { kind: 'toString' }, { kind: 'array' }, { kind: 'array', element: { kind: 'point' } }])
+    expect(isDataType(type)).toBe(false);
 });

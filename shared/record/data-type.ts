@@ -31,16 +31,7 @@ export type DataType =
 export type TimeUnit = 'micros' | 'millis';
 
 /** How one value of a type is laid out in a row's bytes: the primitives of the Avro specification. */
-export type Encoding =
-  | 'boolean'
-  | 'int'
-  | 'long'
-  | 'float'
-  | 'double'
-  | 'decimal'
-  | 'string'
-  | 'bytes'
-  | 'array';
+export type Encoding = 'boolean' | 'int' | 'long' | 'float' | 'double' | 'decimal' | 'string' | 'bytes' | 'array';
 
 const ENCODINGS: Record<DataType['kind'], Encoding> = {
   boolean: 'boolean',

@@ -125,6 +125,14 @@ test('of a table without a key nothing is merged, not even equal rows', () => {
 });
 
 test('a change without any row is refused, in so many words', () => {
-  const empty: CdcRecord = { kind: 'delete', table: TABLE, before: null, after: null, position: { transaction: 'a', ordinal: 1 }, committedAtMicros: 0, version: 1 };
+  const empty: CdcRecord = {
+    kind: 'delete',
+    table: TABLE,
+    before: null,
+    after: null,
+    position: { transaction: 'a', ordinal: 1 },
+    committedAtMicros: 0,
+    version: 1,
+  };
   expect(() => mergeByKey([empty])).toThrow('a delete of public.t without a row');
 });

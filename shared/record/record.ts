@@ -8,13 +8,7 @@ import type { TableSchema } from './table-schema.ts';
  * Order: `begin`, the row changes of that transaction, `commit`; `read` (snapshot), `schemaChange` and `heartbeat`
  * stand outside of transactions, but may come between the records of one.
  */
-export type CdcRecord =
-  | RowRecord
-  | TruncateRecord
-  | SchemaChangeRecord
-  | BeginRecord
-  | CommitRecord
-  | HeartbeatRecord;
+export type CdcRecord = RowRecord | TruncateRecord | SchemaChangeRecord | BeginRecord | CommitRecord | HeartbeatRecord;
 
 export type RowKind = 'insert' | 'update' | 'delete' | 'read';
 

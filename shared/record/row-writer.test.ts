@@ -155,7 +155,18 @@ describe('digits as databases print them', () => {
   };
 
   test('a 64-bit integer', () => {
-    for (const text of ['0', '-0', '7', '-7', '000000000000000001', '999999999999999', '1000000000000000', '-999999999999999', String(INT64_MAX), String(INT64_MIN)]) {
+    for (const text of [
+      '0',
+      '-0',
+      '7',
+      '-7',
+      '000000000000000001',
+      '999999999999999',
+      '1000000000000000',
+      '-999999999999999',
+      String(INT64_MAX),
+      String(INT64_MIN),
+    ]) {
       const bytes = written((writer, padded) => writer.longFromDigits(padded, 2, 2 + text.length), text);
       expect(BigInt(new RowReader(bytes).long()), text).toBe(BigInt(text));
     }
@@ -209,7 +220,13 @@ test('timestamps in milliseconds are rounded down, before 1970 and far away as w
 
 test('the infinities are the ends of the 64 bits that travel, in milliseconds as in microseconds', () => {
   for (const unit of ['micros', 'millis'] as const) {
-    const table = tableOf([{ kind: 'timestamp', unit }, { kind: 'timestampTz', unit }], [0, 1]);
+    const table = tableOf(
+      [
+        { kind: 'timestamp', unit },
+        { kind: 'timestampTz', unit },
+      ],
+      [0, 1],
+    );
     const row = new RowWriter().row(table, [TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY]);
     const reader = new RowReader(row.bytes, row.start);
     expect([reader.long(), reader.long()]).toEqual([INT64_MAX, INT64_MIN]);

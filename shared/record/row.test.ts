@@ -7,7 +7,12 @@ import { TableSchema, type ColumnDef } from './table-schema.ts';
 import type { Value } from './value.ts';
 
 const column = (name: string, dataType: ColumnDef['dataType']): ColumnDef => ({ name, dataType, nullable: true, nativeType: '' });
-const COLUMNS = [column('note', { kind: 'text' }), column('b', { kind: 'text' }), column('tags', { kind: 'array', element: { kind: 'text' } }), column('a', { kind: 'int32' })];
+const COLUMNS = [
+  column('note', { kind: 'text' }),
+  column('b', { kind: 'text' }),
+  column('tags', { kind: 'array', element: { kind: 'text' } }),
+  column('a', { kind: 'int32' }),
+];
 
 function tableOf(key: readonly number[]): TableSchema {
   return new TableSchema({ database: 'd', schema: 's', name: 't', columns: COLUMNS, key });
@@ -29,7 +34,9 @@ describe('the key of a row', () => {
         const row = new RowWriter().row(table, rows[0] ?? []);
         const ranges = new Int32Array(table.key.length * 2);
         row.keyRanges(ranges);
-        const values = table.keyColumns.map(({ dataType }, place) => new RowReader(row.bytes.subarray(ranges[place * 2], ranges[place * 2 + 1])).value(dataType));
+        const values = table.keyColumns.map(({ dataType }, place) =>
+          new RowReader(row.bytes.subarray(ranges[place * 2], ranges[place * 2 + 1])).value(dataType),
+        );
         expect(values).toEqual(row.keyValues());
       }),
       { numRuns: 80 },
@@ -42,7 +49,13 @@ describe('the key of a row', () => {
   });
 
   test('is another text for another key, also where the parts would run into each other', () => {
-    const table = new TableSchema({ database: 'd', schema: 's', name: 't', columns: [column('a', { kind: 'text' }), column('b', { kind: 'text' })], key: [0, 1] });
+    const table = new TableSchema({
+      database: 'd',
+      schema: 's',
+      name: 't',
+      columns: [column('a', { kind: 'text' }), column('b', { kind: 'text' })],
+      key: [0, 1],
+    });
     const texts = [
       ['ab', 'c'],
       ['a', 'bc'],

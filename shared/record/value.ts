@@ -20,15 +20,7 @@ export const UNCHANGED: unique symbol = Symbol('UNCHANGED');
  * ±infinity of a date, timestamp or timestampTz is the largest or smallest value of its encoding
  * (32 bits for a date, 64 bits for the others, before any change of unit).
  */
-export type Value =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Buffer
-  | readonly Value[]
-  | typeof UNCHANGED;
+export type Value = null | boolean | number | bigint | string | Buffer | readonly Value[] | typeof UNCHANGED;
 
 export const DATE_INFINITY = 2147483647;
 export const DATE_MINUS_INFINITY = -2147483648;

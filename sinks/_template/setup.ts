@@ -73,15 +73,17 @@ function newTarget(name: string, schema: TableSchema): TargetTable {
   return { name, columns: new Map([...columns, ...META_TYPES]), key: keyOf(schema) };
 }
 
-/** Columns to add, or to give a wider type. Columns that the source has dropped stay. */
+/** Columns to add, or to give a wider type, which a key never is: rows are told apart by it. Columns that the source has dropped stay. */
 function planChanges(found: TargetTable, schema: TableSchema, mode: TemplateConfig['schemaChanges']): ReadonlyMap<string, string> {
-  if (keyOf(schema).toSorted().join() !== found.key.toSorted().join()) throw incompatible(schema, `has another key than its target ${found.name}`);
+  if (JSON.stringify(keyOf(schema).toSorted()) !== JSON.stringify(found.key.toSorted()))
+    throw incompatible(schema, `has another key than its target ${found.name}`);
   const changes = new Map([...META_TYPES].filter(([name]) => !found.columns.has(name)));
   for (const { name, dataType } of schema.columns) {
     const wanted = columnTypeOf(dataType);
     const present = found.columns.get(name);
     if ((present !== undefined && fits(wanted, present)) || (present === undefined && mode === 'ignore')) continue;
-    if (present !== undefined && !fits(present, wanted)) throw incompatible(schema, `has a column ${name} that is ${wanted} now, and ${present} in the target`);
+    const isWidening = present !== undefined && fits(present, wanted) && !found.key.includes(name);
+    if (present !== undefined && !isWidening) throw incompatible(schema, `has a column ${name} that is ${wanted} now, and ${present} in the target`);
     if (mode !== 'apply') throw incompatible(schema, `has a new or wider column ${name}, and SCHEMA_CHANGES=${mode}`);
     changes.set(name, wanted);
   }

@@ -19,7 +19,15 @@ const LONGEST_RETRY_MS = 15_000;
 const REPEAT_LOG_MS = 60_000;
 
 /** Errors that speak of one table's records, not of the target as a whole: the other tables go on. */
-const TABLE_ERRORS = ['RECORD_REJECTED', 'VALUE_OUT_OF_RANGE', 'SCHEMA_INCOMPATIBLE', 'PARSE_FAILED', 'TARGET_REFUSED', 'TYPE_UNSUPPORTED', 'TABLE_NOT_FOUND'] as const;
+const TABLE_ERRORS = [
+  'RECORD_REJECTED',
+  'VALUE_OUT_OF_RANGE',
+  'SCHEMA_INCOMPATIBLE',
+  'PARSE_FAILED',
+  'TARGET_REFUSED',
+  'TYPE_UNSUPPORTED',
+  'TABLE_NOT_FOUND',
+] as const;
 
 export interface SinkRun {
   readonly connector: SinkConnector;
@@ -189,7 +197,12 @@ class SinkRunner {
     if (written === undefined || last === undefined) return;
     lane.written += batch.records.length;
     lane.lastVersion = last.version;
-    this.#run.status.wrote({ records: batch.records.length, bytes: batch.bytes, committedAtMicros: last.committedAtMicros, seconds: (performance.now() - startedAt) / 1000 });
+    this.#run.status.wrote({
+      records: batch.records.length,
+      bytes: batch.bytes,
+      committedAtMicros: last.committedAtMicros,
+      seconds: (performance.now() - startedAt) / 1000,
+    });
     this.#healthy();
   }
 

@@ -18,7 +18,12 @@ export class TableWriter {
   readonly #deadLetters: DeadLetterQueue;
   readonly #onSetAside: (topic: string, error: CdcError) => void;
 
-  constructor(parts: { readonly sink: Sink; readonly settings: SinkSettings; readonly deadLetters: DeadLetterQueue; readonly onSetAside: (topic: string, error: CdcError) => void }) {
+  constructor(parts: {
+    readonly sink: Sink;
+    readonly settings: SinkSettings;
+    readonly deadLetters: DeadLetterQueue;
+    readonly onSetAside: (topic: string, error: CdcError) => void;
+  }) {
     this.#sink = parts.sink;
     this.#settings = parts.settings;
     this.#deadLetters = parts.deadLetters;

@@ -124,7 +124,14 @@ function toType(row: TypeRow): CatalogType {
     typeId: Number(row.type_id),
     typeModifier: row.type_modifier,
     declaration: row.declaration,
-    native: { name: row.type_name, category: row.type_category, modifier: row.base_modifier, isArray: row.is_array, dimensions: row.dimensions, enumValues: row.enum_values },
+    native: {
+      name: row.type_name,
+      category: row.type_category,
+      modifier: row.base_modifier,
+      isArray: row.is_array,
+      dimensions: row.dimensions,
+      enumValues: row.enum_values,
+    },
   };
 }
 

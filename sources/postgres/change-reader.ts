@@ -4,13 +4,24 @@ import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { UNCHANGED } from '../../shared/record/value.ts';
-import { formatLsn, type LogicalMessage, MESSAGE, parseBegin, parseCommit, parseLogicalMessage, parseRelation, parseTruncate, type RelationMessage, TUPLE } from './parser.ts';
+import {
+  formatLsn,
+  type LogicalMessage,
+  MESSAGE,
+  parseBegin,
+  parseCommit,
+  parseLogicalMessage,
+  parseRelation,
+  parseTruncate,
+  type RelationMessage,
+  TUPLE,
+} from './parser.ts';
 import type { Relation } from './relation.ts';
 
 /** What the reader asks of its surroundings. */
 export interface ReaderHooks {
-  /** The rows' layout after a Relation message; null for a table that was not asked for. A promise suspends reading. */
-  resolve(message: RelationMessage): Relation | null | Promise<Relation | null>;
+  /** The rows' layout after a Relation message in a transaction; null for a table that was not asked for. A promise suspends reading. */
+  resolve(message: RelationMessage, xid: number): Relation | null | Promise<Relation | null>;
   /** A logical message that somebody wrote into the log. */
   onMessage(message: LogicalMessage): void;
   /** A row change, before it is handed on. False leaves it out. */
@@ -24,6 +35,7 @@ export interface ReaderHooks {
 /** A record whose values are not all there: its place in the batch, and where to read its row again. */
 export interface IncompleteRecord {
   readonly index: number;
+  readonly xid: number;
   readonly relation: Relation;
   /** Text of the key columns, in key order. */
   readonly key: readonly string[];
@@ -135,7 +147,7 @@ export class ChangeReader {
 
   #relation(bytes: Buffer): Promise<void> | undefined {
     const message = parseRelation(bytes);
-    const resolved = this.#hooks.resolve(message);
+    const resolved = this.#hooks.resolve(message, this.#xid);
     if (!(resolved instanceof Promise)) {
       this.#relations.set(message.id, resolved);
       return undefined;
@@ -196,7 +208,7 @@ export class ChangeReader {
   #needRow(bytes: Buffer, start: number, relation: Relation): void {
     const old = relation.keyTexts(bytes, 6);
     const key = relation.keyTexts(bytes, start).map((text, place) => text ?? old[place] ?? '');
-    this.incomplete.push({ index: this.records.length, relation, key });
+    this.incomplete.push({ index: this.records.length, xid: this.#xid, relation, key });
   }
 
   /** Values that were not sent, from the whole old row. */

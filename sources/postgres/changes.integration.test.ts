@@ -49,7 +49,9 @@ describe('replica identity', () => {
 
   test('USING INDEX makes the columns of that index the key, in their order', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query('CREATE TABLE t (id int PRIMARY KEY, code text NOT NULL, note text NOT NULL); CREATE UNIQUE INDEX other ON t (note, code); ALTER TABLE t REPLICA IDENTITY USING INDEX other');
+    await bench.query(
+      'CREATE TABLE t (id int PRIMARY KEY, code text NOT NULL, note text NOT NULL); CREATE UNIQUE INDEX other ON t (note, code); ALTER TABLE t REPLICA IDENTITY USING INDEX other',
+    );
     const run = await stream(bench, `INSERT INTO t VALUES (1, 'x', 'a'); UPDATE t SET id = 5; UPDATE t SET note = 'b'; DELETE FROM t`);
     expect(run.tables[0]?.keyColumns.map(({ name }) => name)).toEqual(['note', 'code']);
     expect(images(run).slice(1)).toEqual([
@@ -85,7 +87,12 @@ describe('replica identity', () => {
     await bench.query('ALTER TABLE t REPLICA IDENTITY USING INDEX t_code_key; DELETE FROM t WHERE id = 2');
     await bench.query('ALTER TABLE t REPLICA IDENTITY FULL; DELETE FROM t WHERE id = 3');
     await bench.caughtUp(run);
-    expect(run.changes('public.t').slice(3).map(({ before }) => [before?.table.keyColumns.map(({ name }) => name), before && valuesOf(before)])).toEqual([
+    expect(
+      run
+        .changes('public.t')
+        .slice(3)
+        .map(({ before }) => [before?.table.keyColumns.map(({ name }) => name), before && valuesOf(before)]),
+    ).toEqual([
       [['id'], { id: 1, code: null, note: null }],
       [['code'], { id: null, code: 20, note: null }],
       [['id'], { id: 3, code: 30, note: 'c' }],
@@ -135,7 +142,9 @@ describe('large values that did not change', () => {
   ])('are read again where a key of type $key changes', async ({ key, from, to }) => {
     await using bench = await PostgresBench.open();
     await bench.query(`CREATE TABLE t (id ${key} PRIMARY KEY, big text, list int[], grid int[][], bytes bytea, doc jsonb)`);
-    await bench.query(`INSERT INTO t SELECT ${from}, ${BIG}, array_agg(n), ARRAY[array_agg(n), array_agg(n * 7919)], decode(${BIG}, 'hex'), to_jsonb(${BIG}) FROM generate_series(1, 2000) n`);
+    await bench.query(
+      `INSERT INTO t SELECT ${from}, ${BIG}, array_agg(n), ARRAY[array_agg(n), array_agg(n * 7919)], decode(${BIG}, 'hex'), to_jsonb(${BIG}) FROM generate_series(1, 2000) n`,
+    );
     await bench.query('ALTER TABLE t ALTER list SET STORAGE EXTERNAL, ALTER grid SET STORAGE EXTERNAL; UPDATE t SET list = list || 1, grid = grid || grid');
     const run = await stream(bench, `UPDATE t SET id = ${to}`);
     await bench.query('UPDATE t SET big = big || big, list = list || list, grid = grid || grid, bytes = bytes || bytes, doc = to_jsonb(big || big)');
@@ -143,7 +152,14 @@ describe('large values that did not change', () => {
     await bench.caughtUp(run);
     const [moved] = run.changes('public.t');
     const [, big, list, grid, bytes, doc] = moved?.after?.values() ?? [];
-    expect({ unchanged: moved?.after?.unchanged, big: typeof big, list: list instanceof Array && list.slice(0, 3), grid: String(grid).slice(0, 7), bytes: bytes instanceof Buffer, doc: String(doc).slice(0, 3) }).toEqual({
+    expect({
+      unchanged: moved?.after?.unchanged,
+      big: typeof big,
+      list: list instanceof Array && list.slice(0, 3),
+      grid: String(grid).slice(0, 7),
+      bytes: bytes instanceof Buffer,
+      doc: String(doc).slice(0, 3),
+    }).toEqual({
       unchanged: null,
       big: 'string',
       list: [1, 2, 3],
@@ -165,16 +181,27 @@ describe('large values that did not change', () => {
 
   test('stay unchanged where their column, or the table, is gone by then', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query(`CREATE TABLE t (id int PRIMARY KEY, big text); CREATE TABLE u (id int PRIMARY KEY, big text); INSERT INTO t VALUES (1, ${BIG}); INSERT INTO u VALUES (1, ${BIG})`);
+    await bench.query(
+      `CREATE TABLE t (id int PRIMARY KEY, big text); CREATE TABLE u (id int PRIMARY KEY, big text); INSERT INTO t VALUES (1, ${BIG}); INSERT INTO u VALUES (1, ${BIG})`,
+    );
     const run = await stream(bench, 'BEGIN; UPDATE t SET id = 2; UPDATE u SET id = 2; ALTER TABLE t DROP big; DROP TABLE u; COMMIT');
-    expect([images(run), images(run, 'public.u')]).toEqual([[['update', { id: 1, big: null }, { id: 2, big: UNCHANGED }]], [['update', { id: 1, big: null }, { id: 2, big: UNCHANGED }]]]);
+    expect([images(run), images(run, 'public.u')]).toEqual([
+      [['update', { id: 1, big: null }, { id: 2, big: UNCHANGED }]],
+      [['update', { id: 1, big: null }, { id: 2, big: UNCHANGED }]],
+    ]);
   });
 
   test('a key that is stored apart from its row is taken from the old key', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query(`CREATE TABLE t (id text PRIMARY KEY, note text); ALTER TABLE t ALTER id SET STORAGE EXTERNAL; INSERT INTO t VALUES (left(${BIG}, 2500), 'a')`);
+    await bench.query(
+      `CREATE TABLE t (id text PRIMARY KEY, note text); ALTER TABLE t ALTER id SET STORAGE EXTERNAL; INSERT INTO t VALUES (left(${BIG}, 2500), 'a')`,
+    );
     const run = await stream(bench, `UPDATE t SET note = 'b'; UPDATE t SET note = 'c'; DELETE FROM t`);
-    expect(run.changes('public.t').map(({ kind, after }) => [kind, after && String(valuesOf(after)['id']).length])).toEqual([['update', 2500], ['update', 2500], ['delete', null]]);
+    expect(run.changes('public.t').map(({ kind, after }) => [kind, after && String(valuesOf(after)['id']).length])).toEqual([
+      ['update', 2500],
+      ['update', 2500],
+      ['delete', null],
+    ]);
     expect(new Replay(run.records).rows('public.t')).toEqual([]);
   });
 });

@@ -6,7 +6,19 @@ import type { PostgresSourceConfig } from './config.ts';
  * The text forms that the parser reads: these are the session's, whatever the server's defaults. Without row_security
  * a query that policies would cut short fails. What we write is only marks for ourselves: no standby has to have it.
  */
-const SESSION = ['datestyle=ISO', 'intervalstyle=postgres', 'timezone=UTC', 'bytea_output=hex', 'extra_float_digits=3', 'statement_timeout=0', 'lock_timeout=0', 'idle_in_transaction_session_timeout=0', 'client_encoding=UTF8', 'row_security=off', 'synchronous_commit=local'];
+const SESSION = [
+  'datestyle=ISO',
+  'intervalstyle=postgres',
+  'timezone=UTC',
+  'bytea_output=hex',
+  'extra_float_digits=3',
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+  'client_encoding=UTF8',
+  'row_security=off',
+  'synchronous_commit=local',
+];
 
 export function clientConfig(config: PostgresSourceConfig): pg.ClientConfig {
   return {
@@ -59,13 +71,19 @@ export function toPostgresError(error: unknown, doing: string): CdcError {
     case '3D000':
       return new CdcError('AUTH_FAILED', `The source refused the login of SOURCE_URL while ${doing}.`, { ...details, remedy: REMEDIES[state] });
     case '42501':
-      return new CdcError('SETUP_GRANT_MISSING', `The user of SOURCE_URL lacks a right while ${doing}.`, { ...details, remedy: 'ALTER ROLE <user> REPLICATION; GRANT CREATE ON DATABASE <database> TO <user>; GRANT SELECT ON <tables> TO <user>;' });
+      return new CdcError('SETUP_GRANT_MISSING', `The user of SOURCE_URL lacks a right while ${doing}.`, {
+        ...details,
+        remedy: 'ALTER ROLE <user> REPLICATION; GRANT CREATE ON DATABASE <database> TO <user>; GRANT SELECT ON <tables> TO <user>;',
+      });
     case '55006':
       return new CdcError('SLOT_IN_USE', 'The replication slot is in use by another process.', details);
     case '53400':
       return new CdcError('SETUP_LIMIT_REACHED', 'The source has no free replication slot.', details);
     case '53300':
-      return new CdcError('CONNECTION_LOST', 'The source has no free connection.', { ...details, remedy: 'Raise max_connections and max_wal_senders, or close connections.' });
+      return new CdcError('CONNECTION_LOST', 'The source has no free connection.', {
+        ...details,
+        remedy: 'Raise max_connections and max_wal_senders, or close connections.',
+      });
     case '25006':
       return new CdcError('SETUP_PUBLICATION', `The source is read-only (${doing}).`, { ...details, remedy: 'Set SOURCE_URL to the primary server.' });
     case '42704':

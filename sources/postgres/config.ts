@@ -9,8 +9,16 @@ const SLOT_NAME = /^[a-z0-9_]{1,63}$/;
 
 /** Our own settings, and the common ones of which PostgreSQL has a notion of what is right. */
 export const POSTGRES_OPTIONS = {
-  SOURCE_URL: checked(SOURCE_OPTIONS.SOURCE_URL, (url) => isPostgresUrl(url.reveal()), 'expected postgres://user:password@host:port/database, special characters percent-encoded'),
-  TABLES: checked(SOURCE_OPTIONS.TABLES, (tables) => tables.every((pattern) => TABLE_PATTERN.test(pattern)), 'expected schema.table, for instance public.orders or public.*'),
+  SOURCE_URL: checked(
+    SOURCE_OPTIONS.SOURCE_URL,
+    (url) => isPostgresUrl(url.reveal()),
+    'expected postgres://user:password@host:port/database, special characters percent-encoded',
+  ),
+  TABLES: checked(
+    SOURCE_OPTIONS.TABLES,
+    (tables) => tables.every((pattern) => TABLE_PATTERN.test(pattern)),
+    'expected schema.table, for instance public.orders or public.*',
+  ),
   EXCLUDE_COLUMNS: checked(SOURCE_OPTIONS.EXCLUDE_COLUMNS, (paths) => paths.every((path) => COLUMN_PATH.test(path)), 'expected schema.table.column'),
   SOURCE_SLOT_NAME: checked(
     optionalText({ description: 'replication slot; dbmazz_<name> if not set' }),
@@ -83,5 +91,8 @@ export function matchesPattern(pattern: string, table: { readonly schema: string
 }
 
 function toExpression(part: string): string {
-  return part.split('*').map((text) => text.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.*');
+  return part
+    .split('*')
+    .map((text) => text.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
+    .join('.*');
 }

@@ -31,12 +31,24 @@ describe('captured messages', () => {
   });
 
   test('under REPLICA IDENTITY FULL every column is of the key', () => {
-    const whole = all(MESSAGE.relation).map(parseRelation).find(({ name }) => name === 'whole');
-    expect(whole).toMatchObject({ replicaIdentity: 'f', columns: [{ isKey: true, name: 'a' }, { isKey: true, name: 'b' }] });
+    const whole = all(MESSAGE.relation)
+      .map(parseRelation)
+      .find(({ name }) => name === 'whole');
+    expect(whole).toMatchObject({
+      replicaIdentity: 'f',
+      columns: [
+        { isKey: true, name: 'a' },
+        { isKey: true, name: 'b' },
+      ],
+    });
   });
 
   test('a Truncate names its tables, by the ids that their Relations have', () => {
-    const names = new Map(all(MESSAGE.relation).map(parseRelation).map(({ id, name }) => [id, name]));
+    const names = new Map(
+      all(MESSAGE.relation)
+        .map(parseRelation)
+        .map(({ id, name }) => [id, name]),
+    );
     expect(parseTruncate(first(MESSAGE.truncate)).relationIds.map((id) => names.get(id))).toEqual(['plain', 'whole', 'other']);
   });
 
@@ -62,7 +74,13 @@ describe('bytes that are no message', () => {
   }
 
   test.each(Object.entries(parsers))('%s refuses a captured message that was cut anywhere', (_, parse) => {
-    const kinds = { parseBegin: MESSAGE.begin, parseCommit: MESSAGE.commit, parseRelation: MESSAGE.relation, parseTruncate: MESSAGE.truncate, parseLogicalMessage: MESSAGE.message };
+    const kinds = {
+      parseBegin: MESSAGE.begin,
+      parseCommit: MESSAGE.commit,
+      parseRelation: MESSAGE.relation,
+      parseTruncate: MESSAGE.truncate,
+      parseLogicalMessage: MESSAGE.message,
+    };
     const whole = first(kinds[parse.name as keyof typeof kinds]);
     const outcomes = Array.from({ length: whole.length }, (_unused, length) => tries(parse, whole.subarray(0, length)));
     expect(new Set(outcomes)).toEqual(new Set(['PARSE_FAILED']));

@@ -171,7 +171,9 @@ export class Relation {
     const element = this.#elements[index] ?? { kind: 'text' };
     const values = this.#parseArray(index, text).map((item) => {
       if (item !== null && typeof item !== 'string') {
-        throw new CdcError('VALUE_OUT_OF_RANGE', 'An array of several dimensions came in a column that was declared with one.', { remedy: 'Declare the dimensions (for instance int[][]), or exclude the column with EXCLUDE_COLUMNS.' });
+        throw new CdcError('VALUE_OUT_OF_RANGE', 'An array of several dimensions came in a column that was declared with one.', {
+          remedy: 'Declare the dimensions (for instance int[][]), or exclude the column with EXCLUDE_COLUMNS.',
+        });
       }
       return item === null ? null : valueFromText(element, item);
     });
@@ -185,9 +187,13 @@ export class Relation {
   #assertFinite(bytes: Buffer, start: number, index: number): void {
     const first = bytes[start] === MINUS ? bytes[start + 1] : bytes[start];
     if (first !== UPPER_N && first !== UPPER_I) return;
-    throw new CdcError('VALUE_OUT_OF_RANGE', `A decimal with a fixed precision cannot carry NaN: column ${this.#columnName(index)} of ${this.table.qualifiedName}.`, {
-      remedy: 'Set DECIMAL_HANDLING=string, or exclude the column with EXCLUDE_COLUMNS.',
-    });
+    throw new CdcError(
+      'VALUE_OUT_OF_RANGE',
+      `A decimal with a fixed precision cannot carry NaN: column ${this.#columnName(index)} of ${this.table.qualifiedName}.`,
+      {
+        remedy: 'Set DECIMAL_HANDLING=string, or exclude the column with EXCLUDE_COLUMNS.',
+      },
+    );
   }
 
   #columnName(index: number): string {
@@ -197,11 +203,16 @@ export class Relation {
   #badValue(index: number, error: unknown): CdcError {
     const context = { table: this.table.qualifiedName, column: this.#columnName(index) };
     if (isCdcError(error)) return new CdcError(error.code, `${error.message} (${context.table}, column ${context.column})`, { remedy: error.remedy, context });
-    return new CdcError('PARSE_FAILED', `A value of ${context.table}, column ${context.column}, is not in the form that PostgreSQL prints.`, { cause: error, context });
+    return new CdcError('PARSE_FAILED', `A value of ${context.table}, column ${context.column}, is not in the form that PostgreSQL prints.`, {
+      cause: error,
+      context,
+    });
   }
 
   #broken(what: string): CdcError {
-    return new CdcError('PARSE_FAILED', `The replication stream is broken: ${what} (${this.table.qualifiedName}).`, { context: { table: this.table.qualifiedName } });
+    return new CdcError('PARSE_FAILED', `The replication stream is broken: ${what} (${this.table.qualifiedName}).`, {
+      context: { table: this.table.qualifiedName },
+    });
   }
 }
 

@@ -170,7 +170,9 @@ class PgOutputPlugin {
   start(client: Client, slotName: string, lastLsn: string): Promise<unknown> {
     this.#hooks.onStart(client);
     const publication = pg.escapeLiteral(pg.escapeIdentifier(this.#config.publication));
-    return client.query(`START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${lastLsn} (proto_version '1', publication_names ${publication}, messages 'true')`);
+    return client.query(
+      `START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${lastLsn} (proto_version '1', publication_names ${publication}, messages 'true')`,
+    );
   }
 
   parse(bytes: Buffer): undefined {

@@ -28,7 +28,11 @@ export async function rereadRow(client: Client, record: RowRecord, { relation, k
 async function findRow(client: Client, { table, columns }: Relation, key: readonly string[], from: ReadTable): Promise<Row | undefined> {
   const kept = columns.filter(({ column }) => column >= 0);
   const where = table.keyColumns.map(({ name }, place) => ({ name, text: key[place] ?? '' }));
-  const sql = buildCopyRow(from, kept.map(({ name }) => name), where);
+  const sql = buildCopyRow(
+    from,
+    kept.map(({ name }) => name),
+    where,
+  );
   const reader = new CopyTextReader(new Relation(table, kept), new RowWriter());
   try {
     const rows: Row[] = [];

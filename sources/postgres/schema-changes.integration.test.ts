@@ -78,7 +78,9 @@ describe('a table that changes while its source runs', () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY)');
     const run = await bench.start(STREAM_ONLY);
-    await bench.query(`BEGIN; ALTER TABLE t ADD a date; INSERT INTO t VALUES (1, '1970-01-02'); ALTER TABLE t DROP a; INSERT INTO t VALUES (2); ALTER TABLE t ADD a bigint; INSERT INTO t VALUES (3, 4); COMMIT`);
+    await bench.query(
+      `BEGIN; ALTER TABLE t ADD a date; INSERT INTO t VALUES (1, '1970-01-02'); ALTER TABLE t DROP a; INSERT INTO t VALUES (2); ALTER TABLE t ADD a bigint; INSERT INTO t VALUES (3, 4); COMMIT`,
+    );
     await bench.caughtUp(run);
     expect(rows(run)).toEqual([{ id: 1, a: 1 }, { id: 2 }, { id: 3, a: 4 }]);
   });
@@ -100,7 +102,11 @@ describe('a table that changes while its source runs', () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY)');
     const run = await bench.start(STREAM_ONLY);
-    const next = behind(bench, run, `CREATE TYPE mood AS ENUM ('sad'); ALTER TABLE t ADD a mood; INSERT INTO t VALUES (1, 'sad'); ALTER TABLE t DROP a; DROP TYPE mood`);
+    const next = behind(
+      bench,
+      run,
+      `CREATE TYPE mood AS ENUM ('sad'); ALTER TABLE t ADD a mood; INSERT INTO t VALUES (1, 'sad'); ALTER TABLE t DROP a; DROP TYPE mood`,
+    );
     await expect(next).rejects.toMatchObject({ code: 'TYPE_UNSUPPORTED' });
   });
 
@@ -109,7 +115,10 @@ describe('a table that changes while its source runs', () => {
     await bench.query('CREATE TYPE pair AS (a int, b int); CREATE TABLE t (id int PRIMARY KEY)');
     const run = await bench.start(STREAM_ONLY);
     await bench.query(`ALTER TABLE t ADD p pair; INSERT INTO t VALUES (1, '(1,2)')`);
-    await expect(run.ended).rejects.toMatchObject({ code: 'TYPE_UNSUPPORTED', message: expect.stringContaining('Column p of public.t has the type pair') as string });
+    await expect(run.ended).rejects.toMatchObject({
+      code: 'TYPE_UNSUPPORTED',
+      message: expect.stringContaining('Column p of public.t has the type pair') as string,
+    });
   });
 
   test('a table that is renamed stops the source instead of vanishing', async () => {
@@ -132,23 +141,31 @@ describe('a table that changes while its source runs', () => {
 describe('columns that are left out', () => {
   test('generated ones, since the log has none of them', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query('CREATE TABLE t (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, note text); INSERT INTO t VALUES (1, DEFAULT, \'a\')');
+    await bench.query("CREATE TABLE t (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, note text); INSERT INTO t VALUES (1, DEFAULT, 'a')");
     const run = await bench.start();
     await bench.snapshotDone(run);
     await bench.query(`INSERT INTO t VALUES (2, DEFAULT, 'b')`);
     await bench.caughtUp(run);
-    expect([run.reads('public.t').map(({ after }) => after?.values()), run.changes('public.t').map(({ after }) => after?.values())]).toEqual([[[1, 'a']], [[2, 'b']]]);
+    expect([run.reads('public.t').map(({ after }) => after?.values()), run.changes('public.t').map(({ after }) => after?.values())]).toEqual([
+      [[1, 'a']],
+      [[2, 'b']],
+    ]);
   });
 
   test('those of EXCLUDE_COLUMNS, in snapshot and stream, of types that cannot be carried as well', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query(`CREATE TYPE pair AS (a int, b int); CREATE TABLE t (secret text, id int PRIMARY KEY, p pair, note text); INSERT INTO t VALUES ('s', 1, '(1,2)', 'a'); ALTER TABLE t REPLICA IDENTITY FULL`);
+    await bench.query(
+      `CREATE TYPE pair AS (a int, b int); CREATE TABLE t (secret text, id int PRIMARY KEY, p pair, note text); INSERT INTO t VALUES ('s', 1, '(1,2)', 'a'); ALTER TABLE t REPLICA IDENTITY FULL`,
+    );
     const run = await bench.start({ EXCLUDE_COLUMNS: 'public.t.secret,public.t.p' });
     await bench.snapshotDone(run);
     await bench.query(`UPDATE t SET note = 'b', secret = 'x'; DELETE FROM t`);
     await bench.caughtUp(run);
     expect(run.reads('public.t').map(({ after }) => after && valuesOf(after))).toEqual([{ id: 1, note: 'a' }]);
-    expect(run.changes('public.t').map(({ before }) => before && valuesOf(before))).toEqual([{ id: 1, note: 'a' }, { id: 1, note: 'b' }]);
+    expect(run.changes('public.t').map(({ before }) => before && valuesOf(before))).toEqual([
+      { id: 1, note: 'a' },
+      { id: 1, note: 'b' },
+    ]);
   });
 
   test('one of them that is renamed stops the source, since it would now be published', async () => {
@@ -162,7 +179,9 @@ describe('columns that are left out', () => {
 
   test('UNKNOWN_TYPES=string carries the text of what is otherwise refused', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query(`CREATE TYPE pair AS (a int, b text); CREATE TABLE t (id int PRIMARY KEY, p pair, ps pair[]); INSERT INTO t VALUES (1, '(1,x)', ARRAY['(2,"a b")'::pair])`);
+    await bench.query(
+      `CREATE TYPE pair AS (a int, b text); CREATE TABLE t (id int PRIMARY KEY, p pair, ps pair[]); INSERT INTO t VALUES (1, '(1,x)', ARRAY['(2,"a b")'::pair])`,
+    );
     expect((await bench.findings({ TABLES: 'public.t' })).map(({ code }) => code)).toEqual(['TYPE_UNSUPPORTED', 'TYPE_UNSUPPORTED']);
     const run = await bench.start({ UNKNOWN_TYPES: 'string' });
     await bench.snapshotDone(run);

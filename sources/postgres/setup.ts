@@ -98,36 +98,76 @@ export function schemaRules(config: PostgresSourceConfig, database: string): Sch
 function serverProblems(facts: ServerFacts, hasSlot: boolean): Finding[] {
   const findings: Finding[] = [];
   if (facts.version < MIN_VERSION) {
-    findings.push({ severity: 'error', code: 'SETUP_VERSION', message: `The source is PostgreSQL ${Math.floor(facts.version / 10_000)}; 14 or later is needed.`, remedy: 'Upgrade the server.' });
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_VERSION',
+      message: `The source is PostgreSQL ${Math.floor(facts.version / 10_000)}; 14 or later is needed.`,
+      remedy: 'Upgrade the server.',
+    });
   }
   if (facts.wal_level !== 'logical') {
-    findings.push({ severity: 'error', code: 'SETUP_WAL_LEVEL', message: `wal_level of the source is ${facts.wal_level}; logical is needed.`, remedy: 'ALTER SYSTEM SET wal_level = logical; then restart the server.' });
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_WAL_LEVEL',
+      message: `wal_level of the source is ${facts.wal_level}; logical is needed.`,
+      remedy: 'ALTER SYSTEM SET wal_level = logical; then restart the server.',
+    });
   }
   if (facts.is_standby) {
-    findings.push({ severity: 'error', code: 'SETUP_PUBLICATION', message: 'The source is a standby server; publication and marks can only be written on the primary.', remedy: 'Set SOURCE_URL to the primary server.' });
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_PUBLICATION',
+      message: 'The source is a standby server; publication and marks can only be written on the primary.',
+      remedy: 'Set SOURCE_URL to the primary server.',
+    });
   }
   if (!facts.can_replicate) {
-    findings.push({ severity: 'error', code: 'SETUP_GRANT_MISSING', message: `User ${facts.user} of SOURCE_URL may not create or read a replication slot.`, remedy: `ALTER ROLE ${pg.escapeIdentifier(facts.user)} REPLICATION;` });
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_GRANT_MISSING',
+      message: `User ${facts.user} of SOURCE_URL may not create or read a replication slot.`,
+      remedy: `ALTER ROLE ${pg.escapeIdentifier(facts.user)} REPLICATION;`,
+    });
   }
   if (!hasSlot && facts.used_slots >= facts.max_slots) {
-    findings.push({ severity: 'error', code: 'SETUP_LIMIT_REACHED', message: `All ${facts.max_slots} replication slots of the source are taken.`, remedy: 'Raise max_replication_slots and restart the server, or drop a slot that nobody uses.' });
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_LIMIT_REACHED',
+      message: `All ${facts.max_slots} replication slots of the source are taken.`,
+      remedy: 'Raise max_replication_slots and restart the server, or drop a slot that nobody uses.',
+    });
   }
   return findings;
 }
 
 function notFound(pattern: string): Finding {
-  return { severity: 'error', code: 'TABLE_NOT_FOUND', message: `TABLES has ${pattern}, but the source has no such table.`, remedy: 'Check schema and name (PostgreSQL folds unquoted names to lower case), and the database in SOURCE_URL.' };
+  return {
+    severity: 'error',
+    code: 'TABLE_NOT_FOUND',
+    message: `TABLES has ${pattern}, but the source has no such table.`,
+    remedy: 'Check schema and name (PostgreSQL folds unquoted names to lower case), and the database in SOURCE_URL.',
+  };
 }
 
 function leftOut(table: TableRef): Finding {
-  return { severity: 'warning', code: 'TABLE_NOT_FOUND', message: `Table ${quoteTable(table)} matches TABLES but is left out: its name has a dot, which topics cannot carry.`, remedy: 'Rename it to have it published.' };
+  return {
+    severity: 'warning',
+    code: 'TABLE_NOT_FOUND',
+    message: `Table ${quoteTable(table)} matches TABLES but is left out: its name has a dot, which topics cannot carry.`,
+    remedy: 'Rename it to have it published.',
+  };
 }
 
 function excludedProblems(tables: readonly CatalogTable[], config: PostgresSourceConfig): Finding[] {
   const known = new Set(tables.flatMap((table) => table.columns.map(({ name }) => columnPath(table.ref, name))));
   return [...config.excluded]
     .filter((path) => !known.has(path))
-    .map((path) => ({ severity: 'error', code: 'TABLE_NOT_FOUND', message: `EXCLUDE_COLUMNS has ${path}, but no table of TABLES has such a column.`, remedy: 'Check the spelling: a column that is not excluded would be published.' }));
+    .map((path) => ({
+      severity: 'error',
+      code: 'TABLE_NOT_FOUND',
+      message: `EXCLUDE_COLUMNS has ${path}, but no table of TABLES has such a column.`,
+      remedy: 'Check the spelling: a column that is not excluded would be published.',
+    }));
 }
 
 function tableProblems(table: CatalogTable, rules: SchemaRules, facts: ServerFacts): Finding[] {
@@ -146,7 +186,14 @@ function rightProblems({ ref, canSelect, hasRowSecurity }: CatalogTable, facts: 
     return [{ severity: 'error', code: 'SETUP_GRANT_MISSING', message: `User ${facts.user} of SOURCE_URL may not read table ${name}.`, remedy }];
   }
   if (!hasRowSecurity) return [];
-  return [{ severity: 'error', code: 'SETUP_GRANT_MISSING', message: `Row-level security hides rows of ${name} from user ${facts.user} of SOURCE_URL, so its snapshot would not be whole.`, remedy: `ALTER ROLE ${user} BYPASSRLS;` }];
+  return [
+    {
+      severity: 'error',
+      code: 'SETUP_GRANT_MISSING',
+      message: `Row-level security hides rows of ${name} from user ${facts.user} of SOURCE_URL, so its snapshot would not be whole.`,
+      remedy: `ALTER ROLE ${user} BYPASSRLS;`,
+    },
+  ];
 }
 
 function keyProblems(table: CatalogTable, rules: SchemaRules): Finding[] {
@@ -164,7 +211,12 @@ function keyProblems(table: CatalogTable, rules: SchemaRules): Finding[] {
   }
   const excludedKey = key.filter((column) => rules.excluded.has(columnPath(table.ref, column)));
   if (excludedKey.length > 0) {
-    findings.push({ severity: 'error', code: 'CONFIG_INVALID', message: `EXCLUDE_COLUMNS leaves out ${excludedKey.join(', ')} of ${name}, which is part of its key.`, remedy: 'Take it out of EXCLUDE_COLUMNS.' });
+    findings.push({
+      severity: 'error',
+      code: 'CONFIG_INVALID',
+      message: `EXCLUDE_COLUMNS leaves out ${excludedKey.join(', ')} of ${name}, which is part of its key.`,
+      remedy: 'Take it out of EXCLUDE_COLUMNS.',
+    });
   }
   return findings;
 }
@@ -186,13 +238,34 @@ function missingIdentity({ replicaIdentity, hasImmediateKey }: CatalogTable, key
 
 function slotProblems(slot: SlotState, name: string, facts: ServerFacts): Finding[] {
   if (slot.plugin !== 'pgoutput' || slot.database !== facts.database) {
-    return [{ severity: 'error', code: 'SETUP_PUBLICATION', message: `Replication slot ${name} belongs to plugin ${slot.plugin} in database ${slot.database}.`, remedy: 'Set SOURCE_SLOT_NAME to another name.' }];
+    return [
+      {
+        severity: 'error',
+        code: 'SETUP_PUBLICATION',
+        message: `Replication slot ${name} belongs to plugin ${slot.plugin} in database ${slot.database}.`,
+        remedy: 'Set SOURCE_SLOT_NAME to another name.',
+      },
+    ];
   }
   if (slot.wal_status === 'lost' || slot.invalidation_reason !== null) {
-    return [{ severity: 'error', code: 'POSITION_LOST', message: `Replication slot ${name} is lost (${slot.invalidation_reason ?? 'the log it needs was removed'}).`, remedy: `Changes are missing for good: SELECT pg_drop_replication_slot('${name}'); and start under a new SOURCE_NAME to take a new snapshot.` }];
+    return [
+      {
+        severity: 'error',
+        code: 'POSITION_LOST',
+        message: `Replication slot ${name} is lost (${slot.invalidation_reason ?? 'the log it needs was removed'}).`,
+        remedy: `Changes are missing for good: SELECT pg_drop_replication_slot('${name}'); and start under a new SOURCE_NAME to take a new snapshot.`,
+      },
+    ];
   }
   if (slot.wal_status === 'unreserved') {
-    return [{ severity: 'warning', code: 'POSITION_LOST', message: `Replication slot ${name} is about to be lost: the server may remove the log it needs at any time.`, remedy: 'Raise max_slot_wal_keep_size now.' }];
+    return [
+      {
+        severity: 'warning',
+        code: 'POSITION_LOST',
+        message: `Replication slot ${name} is about to be lost: the server may remove the log it needs at any time.`,
+        remedy: 'Raise max_slot_wal_keep_size now.',
+      },
+    ];
   }
   return [];
 }
@@ -205,7 +278,10 @@ interface PublicationCheck {
 }
 
 function publicationProblems({ publication, tables, config, facts }: PublicationCheck): Finding[] {
-  const missing = missingTables(publication, tables.map(({ ref }) => ref));
+  const missing = missingTables(
+    publication,
+    tables.map(({ ref }) => ref),
+  );
   const unfit = publication === undefined ? [] : unfitPublication(publication, tables, config);
   return [...unfit, ...publicationRightProblems({ publication, tables, config, facts }, missing)];
 }
@@ -216,7 +292,14 @@ function publicationRightProblems({ publication, tables, config, facts }: Public
   const lacksRight = publication === undefined ? !facts.can_create : !publication.is_owner;
   if (facts.is_superuser || (!lacksRight && foreign.length === 0)) return [];
   const statement = publication === undefined ? buildCreatePublication(config.publication, missing) : buildAddTables(config.publication, missing);
-  return [{ severity: 'error', code: 'SETUP_GRANT_MISSING', message: `User ${facts.user} of SOURCE_URL may not ${publication === undefined ? 'create' : 'change'} publication ${config.publication} (it needs ${publication === undefined ? 'CREATE on the database' : 'to own the publication'} and to own the tables).`, remedy: `Let an administrator run: ${statement};` }];
+  return [
+    {
+      severity: 'error',
+      code: 'SETUP_GRANT_MISSING',
+      message: `User ${facts.user} of SOURCE_URL may not ${publication === undefined ? 'create' : 'change'} publication ${config.publication} (it needs ${publication === undefined ? 'CREATE on the database' : 'to own the publication'} and to own the tables).`,
+      remedy: `Let an administrator run: ${statement};`,
+    },
+  ];
 }
 
 /** What is wrong with a publication that is there: made by hand, or by another version. */
@@ -224,14 +307,29 @@ function unfitPublication(publication: PublicationState, tables: readonly Catalo
   const findings: Finding[] = [];
   const set = `ALTER PUBLICATION ${pg.escapeIdentifier(name)} SET`;
   if (!publication.has_changes) {
-    findings.push({ severity: 'error', code: 'SETUP_PUBLICATION', message: `Publication ${name} does not publish inserts, updates and deletes.`, remedy: `${set} (publish = 'insert, update, delete, truncate');` });
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_PUBLICATION',
+      message: `Publication ${name} does not publish inserts, updates and deletes.`,
+      remedy: `${set} (publish = 'insert, update, delete, truncate');`,
+    });
   }
   if (publication.has_changes && !publication.has_truncates && settings.PUBLISH_TRUNCATE) {
-    findings.push({ severity: 'warning', code: 'SETUP_PUBLICATION', message: `Publication ${name} does not publish TRUNCATE: rows that it removes stay in the targets.`, remedy: `${set} (publish = 'insert, update, delete, truncate');` });
+    findings.push({
+      severity: 'warning',
+      code: 'SETUP_PUBLICATION',
+      message: `Publication ${name} does not publish TRUNCATE: rows that it removes stay in the targets.`,
+      remedy: `${set} (publish = 'insert, update, delete, truncate');`,
+    });
   }
   const partitioned = publication.via_root ? undefined : tables.find(({ isPartitioned }) => isPartitioned);
   if (partitioned !== undefined) {
-    findings.push({ severity: 'error', code: 'SETUP_PUBLICATION', message: `Publication ${name} publishes the partitions of ${partitioned.ref.schema}.${partitioned.ref.name} under their own names.`, remedy: `${set} (publish_via_partition_root = true);` });
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_PUBLICATION',
+      message: `Publication ${name} publishes the partitions of ${partitioned.ref.schema}.${partitioned.ref.name} under their own names.`,
+      remedy: `${set} (publish_via_partition_root = true);`,
+    });
   }
   return findings;
 }
@@ -276,7 +374,11 @@ async function publish(client: Client, config: PostgresSourceConfig, missing: re
 async function createSlot(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<void> {
   if (from.position !== null || from.snapshot !== null) {
     const place = from.position === null ? 'have a part of its snapshot' : `stand at ${from.position.transaction}`;
-    throw new CdcError('POSITION_LOST', `Replication slot ${config.slot} is gone, but the topics of ${config.name} ${place}: the changes since then cannot be read.`, { context: { slot: config.slot } });
+    throw new CdcError(
+      'POSITION_LOST',
+      `Replication slot ${config.slot} is gone, but the topics of ${config.name} ${place}: the changes since then cannot be read.`,
+      { context: { slot: config.slot } },
+    );
   }
   log.info({ slot: config.slot }, 'creating the replication slot; this waits for transactions that are open in the database');
   const { rows } = await client.query<{ lsn: string }>(CREATE_SLOT, [config.slot]).catch((error: unknown) => {

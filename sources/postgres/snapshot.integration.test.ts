@@ -68,14 +68,18 @@ describe('a snapshot beside the stream', () => {
 
   test('an update that leaves a large value out, of a row that was not read yet, loses nothing', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query(`CREATE TABLE t (id int PRIMARY KEY, tag text, note text, value text); INSERT INTO t SELECT n, 'tag' || n, 'old', ${big('n')} FROM generate_series(1, 20) n`);
+    await bench.query(
+      `CREATE TABLE t (id int PRIMARY KEY, tag text, note text, value text); INSERT INTO t SELECT n, 'tag' || n, 'old', ${big('n')} FROM generate_series(1, 20) n`,
+    );
     const run = await bench.prepare({ SNAPSHOT_CHUNK_SIZE: '1000' });
     // While the first record waits to be taken, the chunk is read and its mark written; then the stream brings the updates.
     run.hold();
     await bench.query(`UPDATE t SET note = 'first' WHERE id = 1`);
     run.start();
     await run.until(() => run.records.length > 0, 'a first record');
-    await bench.until(`SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = '${bench.name}' AND query LIKE 'SELECT pg_logical_emit_message%' AND state = 'idle'`);
+    await bench.until(
+      `SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = '${bench.name}' AND query LIKE 'SELECT pg_logical_emit_message%' AND state = 'idle'`,
+    );
     await bench.query(`UPDATE t SET note = 'later' WHERE id > 10`);
     run.release();
     await bench.snapshotDone(run);

@@ -132,7 +132,9 @@ export class Snapshotter {
 
   /** Reads all tables with a key; to be called while the stream runs. Resolves when the last chunk was handed on, or on `stop`. */
   async run(workers: number): Promise<void> {
-    const waiting = Object.entries(this.#progress.tables).filter(([, { state }]) => state !== 'done').map(([name]) => name);
+    const waiting = Object.entries(this.#progress.tables)
+      .filter(([, { state }]) => state !== 'done')
+      .map(([name]) => name);
     if (waiting.length === 0) return;
     this.#options.log.info({ tables: waiting.length }, 'snapshot: reading tables beside the stream');
     await Promise.all(Array.from({ length: Math.min(workers, waiting.length) }, () => this.#work(waiting)));
@@ -172,7 +174,8 @@ export class Snapshotter {
       const chunk: Chunk = { id: randomUUID(), tableName: name, ...read, passed: Promise.withResolvers() };
       this.#chunks.set(chunk.id, chunk);
       await client.query(WRITE_MARK, [markPrefix(this.#options.config), chunk.id]);
-      if (!(await chunk.passed.promise) && !this.#isStopped) this.#options.log.warn({ table: name }, 'snapshot: reading a chunk again, too many of its rows changed meanwhile');
+      if (!(await chunk.passed.promise) && !this.#isStopped)
+        this.#options.log.warn({ table: name }, 'snapshot: reading a chunk again, too many of its rows changed meanwhile');
     }
   }
 
@@ -214,7 +217,12 @@ export class Snapshotter {
 
   #handOn(chunk: Chunk, rows: readonly Row[], position: string): void {
     const before = this.#progress.tables[chunk.tableName] as TableProgress;
-    this.#advance(chunk.tableName, { ...before, state: chunk.isLast ? 'done' : 'running', rows: before.rows + chunk.rows.length, lastKey: chunk.lastKey ?? before.lastKey });
+    this.#advance(chunk.tableName, {
+      ...before,
+      state: chunk.isLast ? 'done' : 'running',
+      rows: before.rows + chunk.rows.length,
+      lastKey: chunk.lastKey ?? before.lastKey,
+    });
     const records = chunk.table === undefined ? [] : [schemaRecord(chunk.table, position)];
     if (chunk.table !== undefined && isRestart(before)) records.push(truncateRecord(chunk.table, position));
     for (const [index, row] of rows.entries()) records.push(readRecord(row, position, index));
@@ -236,12 +244,21 @@ export class Snapshotter {
     await this.#emit([schemaRecord(table, START), ...truncate], 0);
     const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
     let count = 0;
-    for await (const piece of copyOut(client, buildCopyTable(view.table, columns.map((column) => column.name)))) {
+    for await (const piece of copyOut(
+      client,
+      buildCopyTable(
+        view.table,
+        columns.map((column) => column.name),
+      ),
+    )) {
       const rows = reader.read(piece);
       const records = rows.map((row, index) => readRecord(row, START, count + index));
       count += rows.length;
       this.#advance(name, { ...before, state: 'running', rows: count, lastKey: null, note: null });
-      await this.#emit(records, rows.reduce((sum, row) => sum + row.byteLength + RECORD_OVERHEAD_BYTES, 0));
+      await this.#emit(
+        records,
+        rows.reduce((sum, row) => sum + row.byteLength + RECORD_OVERHEAD_BYTES, 0),
+      );
     }
     await closeView(client);
     this.#advance(name, { ...before, state: 'done', rows: count, lastKey: null, note: toNote(view) });
@@ -284,7 +301,15 @@ function truncateRecord(table: TableSchema, transaction: string): CdcRecord {
 }
 
 function readRecord(row: Row, transaction: string, index: number): CdcRecord {
-  return { kind: 'read', table: row.table, before: null, after: row, position: { transaction, ordinal: index + 1 }, committedAtMicros: Date.now() * 1000, version: 0 };
+  return {
+    kind: 'read',
+    table: row.table,
+    before: null,
+    after: row,
+    position: { transaction, ordinal: index + 1 },
+    committedAtMicros: Date.now() * 1000,
+    version: 0,
+  };
 }
 
 export function markPrefix(config: PostgresSourceConfig): string {

@@ -7,7 +7,18 @@ import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
-import { type CatalogTable, columnPath, describeTables, describeTypes, keyOf, matches, type SchemaRules, type TableVersion, toRelationVersion, toTableVersion } from './catalog.ts';
+import {
+  type CatalogTable,
+  columnPath,
+  describeTables,
+  describeTypes,
+  keyOf,
+  matches,
+  type SchemaRules,
+  type TableVersion,
+  toRelationVersion,
+  toTableVersion,
+} from './catalog.ts';
 import { ChangeReader, type IncompleteRecord } from './change-reader.ts';
 import { connect, toPostgresError, withClient } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
@@ -18,7 +29,10 @@ import { rereadRow } from './reread.ts';
 import { findProblems, prepare, readFacts, schemaRules } from './setup.ts';
 import { planSnapshot, type SnapshotBatch, Snapshotter } from './snapshot.ts';
 import { LAG } from './statements.ts';
+import { isVisible, parseVisibility, SEEN_NOW } from './visibility.ts';
 
+/** Between two looks whether a transaction is visible. */
+const LONGEST_WAIT_MS = 2000;
 /** Records are handed on once they weigh this much, and at the latest when the socket has nothing more. */
 const BATCH_BYTES = 256 * 1024;
 
@@ -62,7 +76,7 @@ export class PostgresSource implements Source {
     this.#context = context;
     this.#failure.promise.catch(() => undefined);
     this.#reader = new ChangeReader({
-      resolve: (message) => this.#resolve(message),
+      resolve: (message, xid) => this.#resolve(message, xid),
       onMessage: (message) => this.#onMessage(message),
       onChange: (xid, position, relation, row) => this.#snapshotter?.touch(xid, position, relation.table, row) ?? true,
       onTruncate: (xid, position, relation) => this.#snapshotter?.truncate(xid, position, relation.table) ?? true,
@@ -246,7 +260,10 @@ export class PostgresSource implements Source {
 
   async #complete(records: CdcRecord[], incomplete: readonly IncompleteRecord[]): Promise<void> {
     const client = this.#requireClient();
+    let seen = 0;
     for (const entry of incomplete) {
+      if (entry.xid !== seen) await this.#untilVisible(client, entry.xid);
+      seen = entry.xid;
       const record = records[entry.index] as RowRecord;
       const { ref, isPartitioned } = this.#catalog.get(record.table.qualifiedName) ?? { ref: record.table.ref, isPartitioned: false };
       records[entry.index] = await rereadRow(client, record, entry, { ref, isPartitioned });
@@ -276,29 +293,31 @@ export class PostgresSource implements Source {
     }
   }
 
-  #resolve(message: RelationMessage): Relation | null | Promise<Relation | null> {
+  #resolve(message: RelationMessage, xid: number): Relation | null | Promise<Relation | null> {
     this.#assertExcludedStay(message);
     this.#messages.set(message.id, message);
     const known = this.#catalog.get(`${message.schema}.${message.name}`);
-    if (known === undefined) return this.#resolveUnknown(message);
+    if (known === undefined) return this.#resolveUnknown(message, xid);
     if (matches(message, known)) return this.#relation(toTableVersion(known, this.#requireRules()));
-    return this.#resolveChanged(message, known);
+    return this.#resolveChanged(message, xid, known);
   }
 
   /** A table that was not asked for; or one that was, under a name that it had before, or has since. */
-  #resolveUnknown(message: RelationMessage): null | Promise<null> {
+  #resolveUnknown(message: RelationMessage, xid: number): null | Promise<null> {
     const known = this.#catalog.values().find(({ id }) => id === message.id);
-    return known === undefined ? null : this.#assertNotRenamed(message, known);
+    return known === undefined ? null : this.#assertNotRenamed(message, xid, known);
   }
 
-  async #assertNotRenamed({ id, schema, name }: RelationMessage, known: CatalogTable): Promise<null> {
-    const [now] = await describeTables(this.#requireClient(), [known.ref]);
+  async #assertNotRenamed({ id, schema, name }: RelationMessage, xid: number, known: CatalogTable): Promise<null> {
+    const [now] = await describeTables(await this.#clientThatSees(xid), [known.ref]);
     if (now?.id === id) return null;
-    throw new CdcError('TABLE_NOT_FOUND', `Table ${known.ref.schema}.${known.ref.name} was renamed to ${schema}.${name}.`, { remedy: 'Put the new name into TABLES; its topic will be another one, with a snapshot of its own.' });
+    throw new CdcError('TABLE_NOT_FOUND', `Table ${known.ref.schema}.${known.ref.name} was renamed to ${schema}.${name}.`, {
+      remedy: 'Put the new name into TABLES; its topic will be another one, with a snapshot of its own.',
+    });
   }
 
-  async #resolveChanged(message: RelationMessage, known: CatalogTable): Promise<Relation> {
-    const client = this.#requireClient();
+  async #resolveChanged(message: RelationMessage, xid: number, known: CatalogTable): Promise<Relation> {
+    const client = await this.#clientThatSees(xid);
     const [now] = await describeTables(client, [known.ref]);
     const rules = this.#requireRules();
     if (now !== undefined && matches(message, now)) {
@@ -308,9 +327,13 @@ export class PostgresSource implements Source {
     const types = await describeTypes(client, message.columns);
     const version = toRelationVersion(message, { tables: now === undefined ? [known] : [now, known], types }, rules);
     if (version !== undefined) return this.#relation(version);
-    throw new CdcError('TYPE_UNSUPPORTED', `Table ${message.schema}.${message.name} has changed again before its earlier change was read, and a type of its columns was dropped meanwhile.`, {
-      remedy: 'Take it out of TABLES, or start under a new SOURCE_NAME.',
-    });
+    throw new CdcError(
+      'TYPE_UNSUPPORTED',
+      `Table ${message.schema}.${message.name} has changed again before its earlier change was read, and a type of its columns was dropped meanwhile.`,
+      {
+        remedy: 'Take it out of TABLES, or start under a new SOURCE_NAME.',
+      },
+    );
   }
 
   /** A column that must not leave the database may go on under another name. */
@@ -320,7 +343,9 @@ export class PostgresSource implements Source {
     const paths = before.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(message, name));
     const gone = paths.find((path) => this.#config.excluded.has(path));
     if (gone === undefined) return;
-    throw new CdcError('CONFIG_INVALID', `Column ${gone} of EXCLUDE_COLUMNS was renamed or dropped: what it held could now be published.`, { remedy: 'Put the name that it has now into EXCLUDE_COLUMNS.' });
+    throw new CdcError('CONFIG_INVALID', `Column ${gone} of EXCLUDE_COLUMNS was renamed or dropped: what it held could now be published.`, {
+      remedy: 'Put the name that it has now into EXCLUDE_COLUMNS.',
+    });
   }
 
   #relation(version: TableVersion): Relation {
@@ -341,6 +366,23 @@ export class PostgresSource implements Source {
     const name = version.table.qualifiedName;
     this.#catalog.set(name, table);
     this.#adopt(version);
+  }
+
+  /** What is asked of it is answered as of after that transaction. */
+  async #clientThatSees(xid: number): Promise<Client> {
+    const client = this.#requireClient();
+    await this.#untilVisible(client, xid);
+    return client;
+  }
+
+  async #untilVisible(client: Client, xid: number): Promise<void> {
+    for (let waitMs = 2; !this.#isStopped; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
+      const { rows } = await client.query<{ snapshot: string }>(SEEN_NOW);
+      if (isVisible(parseVisibility(rows[0]?.snapshot ?? ''), xid)) return;
+      if (waitMs === LONGEST_WAIT_MS)
+        this.#context.log.info({ xid }, 'waiting for a transaction that is in the log and not yet visible: a synchronous standby may be slow, or gone');
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
   }
 
   #requireClient(): Client {

@@ -15,7 +15,10 @@ async function table(): Promise<PostgresBench> {
 
 /** Ends the connections of the source other than the replication stream. */
 async function cutQueries(bench: PostgresBench): Promise<void> {
-  await bench.query(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE 'dbmazz %' AND backend_type = 'client backend'`, [bench.name]);
+  await bench.query(
+    `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE 'dbmazz %' AND backend_type = 'client backend'`,
+    [bench.name],
+  );
 }
 
 describe('transactions', () => {
@@ -58,9 +61,12 @@ describe('after a restart', () => {
     await bench.caughtUp(first);
     const acknowledged = first.checkpoint;
     first.acknowledges = false;
-    await bench.query('INSERT INTO t VALUES (2), (3); UPDATE t SET v = \'x\' WHERE id = 2');
+    await bench.query("INSERT INTO t VALUES (2), (3); UPDATE t SET v = 'x' WHERE id = 2");
     await bench.caughtUp(first);
-    const before = first.changes('public.t').slice(1).map(({ kind, position }) => ({ kind, position }));
+    const before = first
+      .changes('public.t')
+      .slice(1)
+      .map(({ kind, position }) => ({ kind, position }));
     await first.stop();
     await bench.slotIsFree();
     const second = await bench.start(STREAM_ONLY, acknowledged);
@@ -79,7 +85,14 @@ describe('after a restart', () => {
     const middle = first.changes('public.t')[1]?.position as SourcePosition;
     const second = await bench.start(STREAM_ONLY, { position: middle, snapshot: null });
     await bench.caughtUp(second);
-    expect(second.emitted.slice(0, 6).map(({ kind, position }) => `${kind} ${position.ordinal}`)).toEqual(['begin 0', 'insert 1', 'insert 2', 'insert 3', 'insert 4', 'commit 5']);
+    expect(second.emitted.slice(0, 6).map(({ kind, position }) => `${kind} ${position.ordinal}`)).toEqual([
+      'begin 0',
+      'insert 1',
+      'insert 2',
+      'insert 3',
+      'insert 4',
+      'commit 5',
+    ]);
     expect(second.changes('public.t').map(({ after }) => after?.values()[0])).toEqual([3, 4]);
   });
 
@@ -105,7 +118,8 @@ describe('after a restart', () => {
 
 describe('what the slot may forget', () => {
   const confirmed = async (bench: PostgresBench) => bench.value(`SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
-  const isConfirmed = (bench: PostgresBench, lsn: string) => bench.until(`SELECT confirmed_flush_lsn >= '${lsn}' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
+  const isConfirmed = (bench: PostgresBench, lsn: string) =>
+    bench.until(`SELECT confirmed_flush_lsn >= '${lsn}' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
 
   test('never passes what was acknowledged, heartbeats and idle times included', async () => {
     await using bench = await table();
@@ -121,7 +135,9 @@ describe('what the slot may forget', () => {
     const commit = run.records.slice(before).find(({ kind }) => kind === 'commit');
     run.acknowledge(commit?.position ?? null);
     await isConfirmed(bench, String(commit?.position.transaction));
-    const heartbeat = run.records.slice(before).find(({ kind, position }) => kind === 'heartbeat' && comparePositions(position, commit?.position ?? position) > 0);
+    const heartbeat = run.records
+      .slice(before)
+      .find(({ kind, position }) => kind === 'heartbeat' && comparePositions(position, commit?.position ?? position) > 0);
     expect(await bench.value(`SELECT '${await confirmed(bench)}'::pg_lsn <= '${heartbeat?.position.transaction}'::pg_lsn`)).toBe('true');
   });
 
@@ -170,7 +186,15 @@ describe('when something ends', () => {
 test('settings of the database, the role and the URL do not change how values are read', async () => {
   await using bench = await PostgresBench.open();
   await bench.query(`CREATE TABLE t (id int PRIMARY KEY, d date, ts timestamptz, i interval, b bytea, f float8, m text)`);
-  for (const setting of [`datestyle = 'SQL, DMY'`, `intervalstyle = 'iso_8601'`, `timezone = 'Asia/Kathmandu'`, `bytea_output = 'escape'`, 'extra_float_digits = 0', `client_encoding = 'LATIN1'`, `statement_timeout = '1ms'`]) {
+  for (const setting of [
+    `datestyle = 'SQL, DMY'`,
+    `intervalstyle = 'iso_8601'`,
+    `timezone = 'Asia/Kathmandu'`,
+    `bytea_output = 'escape'`,
+    'extra_float_digits = 0',
+    `client_encoding = 'LATIN1'`,
+    `statement_timeout = '1ms'`,
+  ]) {
     await bench.query(`ALTER DATABASE ${bench.name} SET ${setting}`);
   }
   const url = `${bench.url}?options=${encodeURIComponent('-c datestyle=German -c search_path=nowhere')}`;

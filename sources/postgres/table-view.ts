@@ -21,7 +21,9 @@ export async function openView(client: Client, ref: TableRef): Promise<TableView
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const isThere = await lock(client, ref);
   // What is written but not yet flushed is visible as well (synchronous_commit = off): so the place of insertion.
-  const { rows } = isThere ? await client.query<Omit<TableView, 'table'>>('SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS lsn') : { rows: [] };
+  const { rows } = isThere
+    ? await client.query<Omit<TableView, 'table'>>('SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS lsn')
+    : { rows: [] };
   const [seen] = rows;
   const [table] = seen === undefined ? [] : await describeTables(client, [ref]);
   if (seen !== undefined && table !== undefined) return { table, ...seen };

@@ -21,14 +21,20 @@ describe('TRUNCATE', () => {
 
   test('of a partition changes nothing of the partitioned table, whose changes come under its own name', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query('CREATE TABLE t (id int PRIMARY KEY, v int) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20)');
+    await bench.query(
+      'CREATE TABLE t (id int PRIMARY KEY, v int) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20)',
+    );
     await bench.query('INSERT INTO t VALUES (1, 1), (11, 1)');
     const run = await bench.start();
     expect(names(run)).toEqual(['public.t']);
     await bench.snapshotDone(run);
     await bench.query('INSERT INTO t VALUES (2, 2), (12, 2); UPDATE t SET v = 3 WHERE id = 1; UPDATE t SET id = 13 WHERE id = 2; DELETE FROM t WHERE id = 11');
     await bench.caughtUp(run);
-    expect(new Replay(run.records).rows('public.t')).toEqual([{ id: 1, v: 3 }, { id: 12, v: 2 }, { id: 13, v: 2 }]);
+    expect(new Replay(run.records).rows('public.t')).toEqual([
+      { id: 1, v: 3 },
+      { id: 12, v: 2 },
+      { id: 13, v: 2 },
+    ]);
     await bench.query('TRUNCATE t');
     await bench.caughtUp(run);
     expect(ids(run)).toEqual([]);
@@ -38,7 +44,9 @@ describe('TRUNCATE', () => {
 describe('tables that inherit', () => {
   test('are tables of their own, and are not read with their parent', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE child (PRIMARY KEY (id)) INHERITS (t); INSERT INTO t VALUES (1); INSERT INTO child VALUES (2)');
+    await bench.query(
+      'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE child (PRIMARY KEY (id)) INHERITS (t); INSERT INTO t VALUES (1); INSERT INTO child VALUES (2)',
+    );
     const run = await bench.start({ TABLES: 'public.t' });
     await bench.snapshotDone(run);
     await bench.query('INSERT INTO t VALUES (3); INSERT INTO child VALUES (4)');
@@ -52,7 +60,7 @@ describe('a table without a key', () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (a int); ALTER TABLE t REPLICA IDENTITY FULL; INSERT INTO t VALUES (1), (1)');
     const run = await bench.prepare();
-    await bench.query('INSERT INTO t VALUES (2); DELETE FROM t WHERE ctid = \'(0,1)\'');
+    await bench.query("INSERT INTO t VALUES (2); DELETE FROM t WHERE ctid = '(0,1)'");
     const session = await bench.session();
     await session.query('BEGIN; INSERT INTO t VALUES (3)');
     run.start();
@@ -81,7 +89,9 @@ describe('a table without a key', () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (a int); ALTER TABLE t REPLICA IDENTITY FULL');
     const run = await bench.prepare();
-    await bench.query(`SET synchronous_commit = off; ${Array.from({ length: 50 }, (_, n) => `BEGIN; INSERT INTO t VALUES (${n}); COMMIT`).join('; ')}; RESET synchronous_commit`);
+    await bench.query(
+      `SET synchronous_commit = off; ${Array.from({ length: 50 }, (_, n) => `BEGIN; INSERT INTO t VALUES (${n}); COMMIT`).join('; ')}; RESET synchronous_commit`,
+    );
     run.start();
     await bench.caughtUp(run);
     expect(ids(run).length).toBe(50);
@@ -105,21 +115,31 @@ describe('a table without a key', () => {
 describe('names', () => {
   test('may have spaces, quotes and capitals', async () => {
     await using bench = await PostgresBench.open();
-    await bench.query(`CREATE SCHEMA "Odd 'schema"; CREATE TABLE "Odd 'schema"."My ""table""" ("Key 'x'" text PRIMARY KEY, "ünï\\" int); INSERT INTO "Odd 'schema"."My ""table""" VALUES ('a', 1), ('b', 2)`);
+    await bench.query(
+      `CREATE SCHEMA "Odd 'schema"; CREATE TABLE "Odd 'schema"."My ""table""" ("Key 'x'" text PRIMARY KEY, "ünï\\" int); INSERT INTO "Odd 'schema"."My ""table""" VALUES ('a', 1), ('b', 2)`,
+    );
     const run = await bench.start({ TABLES: `Odd 'schema.My*`, SNAPSHOT_CHUNK_SIZE: '1' });
     expect(names(run)).toEqual([`Odd 'schema.My "table"`]);
     await bench.snapshotDone(run);
     await bench.query(`UPDATE "Odd 'schema"."My ""table""" SET "ünï\\" = 3`);
     await bench.caughtUp(run);
-    expect(new Replay(run.records).rows(`Odd 'schema.My "table"`)).toEqual([{ "Key 'x'": 'a', 'ünï\\': 3 }, { "Key 'x'": 'b', 'ünï\\': 3 }]);
+    expect(new Replay(run.records).rows(`Odd 'schema.My "table"`)).toEqual([
+      { "Key 'x'": 'a', 'ünï\\': 3 },
+      { "Key 'x'": 'b', 'ünï\\': 3 },
+    ]);
   });
 
   test('with a dot are left out, and that is said', async () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE "a.b" (id int PRIMARY KEY)');
-    expect(await bench.findings()).toMatchObject([{ severity: 'warning', code: 'TABLE_NOT_FOUND', message: expect.stringContaining('"public"."a.b"') as string }]);
+    expect(await bench.findings()).toMatchObject([
+      { severity: 'warning', code: 'TABLE_NOT_FOUND', message: expect.stringContaining('"public"."a.b"') as string },
+    ]);
     expect(names(await bench.start())).toEqual(['public.t']);
-    expect(await bench.findings({ TABLES: 'public.a*' })).toMatchObject([{ severity: 'error', message: 'TABLES has public.a*, but the source has no such table.' }, { severity: 'warning' }]);
+    expect(await bench.findings({ TABLES: 'public.a*' })).toMatchObject([
+      { severity: 'error', message: 'TABLES has public.a*, but the source has no such table.' },
+      { severity: 'warning' },
+    ]);
   });
 });
 

@@ -216,7 +216,8 @@ export function valueFromText(type: DataType, text: string): Value {
     case 'int64':
       return Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text);
     case 'decimal':
-      if (!/^-?[\d.]+$/.test(text)) throw new CdcError('VALUE_OUT_OF_RANGE', `A decimal with a fixed precision cannot carry ${text}.`, { remedy: 'Set DECIMAL_HANDLING=string.' });
+      if (!/^-?[\d.]+$/.test(text))
+        throw new CdcError('VALUE_OUT_OF_RANGE', `A decimal with a fixed precision cannot carry ${text}.`, { remedy: 'Set DECIMAL_HANDLING=string.' });
       return text;
     case 'bytes':
       return Buffer.from(text.slice(2), 'hex');

@@ -7,6 +7,9 @@ export interface Visibility {
   readonly inProgress: ReadonlySet<bigint>;
 }
 
+/** The log, and so the stream, has a commit before queries see it: by a moment, or until a synchronous standby has it too. */
+export const SEEN_NOW = 'SELECT pg_current_snapshot()::text AS snapshot';
+
 /** Parses `xmin:xmax:xip,xip`. */
 export function parseVisibility(text: string): Visibility {
   const [xmin = '0', xmax = '0', list = ''] = text.split(':');

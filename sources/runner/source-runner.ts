@@ -79,7 +79,10 @@ async function setUp({ log, status }: SourceRun, source: Source, publisher: Publ
   const tables = await source.setup(checkpoint);
   await publisher.addTables(tables);
   status.tables = tables.map(({ qualifiedName }) => qualifiedName);
-  log.info({ tables: tables.length, position: checkpoint.position?.transaction ?? null }, checkpoint.position === null ? 'starting' : 'going on where the topics stand');
+  log.info(
+    { tables: tables.length, position: checkpoint.position?.transaction ?? null },
+    checkpoint.position === null ? 'starting' : 'going on where the topics stand',
+  );
   return checkpoint;
 }
 
@@ -120,8 +123,14 @@ async function stream({ status, signal, gate, log }: SourceRun, { source, publis
     status.state = 'streaming';
     const failed = publisher.failed.then((error) => Promise.reject(error));
     await Promise.race([source.start(checkpoint, emit), failed]);
-    const isDrained = await Promise.race([publisher.drain().then(() => true), new Promise<false>((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS, false).unref())]);
-    log.info({ position: source.currentPosition()?.transaction ?? null }, isDrained ? 'stopped; everything read is published' : 'stopped; what was read and not published is read again at the next start');
+    const isDrained = await Promise.race([
+      publisher.drain().then(() => true),
+      new Promise<false>((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS, false).unref()),
+    ]);
+    log.info(
+      { position: source.currentPosition()?.transaction ?? null },
+      isDrained ? 'stopped; everything read is published' : 'stopped; what was read and not published is read again at the next start',
+    );
   } finally {
     signal.removeEventListener('abort', stop);
     clearInterval(lagTimer);

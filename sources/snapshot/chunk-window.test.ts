@@ -12,7 +12,10 @@ const ALTERED = tableOf({ name: 't', columns: { id: 'int32', big: 'text' }, key:
 
 const row = (...values: readonly Value[]): Row => new RowWriter().row(TABLE, values);
 const values = (rows: readonly Row[] | undefined) => rows?.map((found) => found.values());
-const sees = (...transactions: readonly number[]) => (transaction: number) => transactions.includes(transaction);
+const sees =
+  (...transactions: readonly number[]) =>
+  (transaction: number) =>
+    transactions.includes(transaction);
 const NONE = sees();
 
 describe('the rows of a chunk at its mark', () => {
@@ -25,7 +28,10 @@ describe('the rows of a chunk at its mark', () => {
     const window = new ChunkWindow();
     window.touch(7, row(1, 9, 'new'));
     window.touch(8, row(2, 9, 'new'));
-    expect(values(window.select([row(1, 1, 'a'), row(2, 2, 'b'), row(3, 3, 'c')], sees(8)))).toEqual([[2, 2, 'b'], [3, 3, 'c']]);
+    expect(values(window.select([row(1, 1, 'a'), row(2, 2, 'b'), row(3, 3, 'c')], sees(8)))).toEqual([
+      [2, 2, 'b'],
+      [3, 3, 'c'],
+    ]);
   });
 
   test('count the last transaction of a key', () => {

@@ -65,7 +65,10 @@ export function show(values: unknown): string {
 
 /** A value that stays unknown shows as `UNCHANGED`: then somebody downstream lacks it for good. */
 function merge(row: Row, old: RowValues | undefined): RowValues {
-  const entries = Object.entries(valuesOf(row)).map(([name, value]): [string, Value] => [name, value === UNCHANGED && old !== undefined ? (old[name] ?? null) : value]);
+  const entries = Object.entries(valuesOf(row)).map(([name, value]): [string, Value] => [
+    name,
+    value === UNCHANGED && old !== undefined ? (old[name] ?? null) : value,
+  ]);
   return Object.fromEntries(entries);
 }
 

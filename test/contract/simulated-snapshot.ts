@@ -47,7 +47,7 @@ export class SimulatedSnapshot {
   readonly #transactions: Transaction[] = [];
   readonly #target = new Map<number, [Value, Value]>();
   /** The table as the log has told of it, up to where the stream is. */
-  #atStream = new Map(BEFORE);
+  readonly #atStream = new Map(BEFORE);
   #streamed = 0;
   #chunk: Chunk | undefined;
   #isMarked = false;
@@ -61,7 +61,15 @@ export class SimulatedSnapshot {
   }
 
   step(choice: number): void {
-    const actions = [() => this.#commit(choice), () => this.#show(choice), () => this.#read(), () => this.#mark(), () => this.#stream(), () => this.#stream(), () => this.#commit(choice)];
+    const actions = [
+      () => this.#commit(choice),
+      () => this.#show(choice),
+      () => this.#read(),
+      () => this.#mark(),
+      () => this.#stream(),
+      () => this.#stream(),
+      () => this.#commit(choice),
+    ];
     actions[choice % actions.length]?.();
   }
 
@@ -108,7 +116,10 @@ export class SimulatedSnapshot {
     if (kind < 9) return [insert(id)];
     if (kind < 11) return [{ kind: 'delete', id }];
     if (kind < 13 || other === id || state.has(other)) return [{ kind: 'delete', id }, insert(id)];
-    return [{ kind: 'delete', id }, { kind: 'put', id: other, v, big: row[1], isBigSent: true }];
+    return [
+      { kind: 'delete', id },
+      { kind: 'put', id: other, v, big: row[1], isBigSent: true },
+    ];
   }
 
   /** A committed transaction becomes visible to queries, not always in the order of the commits. */

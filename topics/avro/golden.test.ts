@@ -78,7 +78,11 @@ describe('the schemas that are registered', () => {
   }
 
   test('the folder holds nothing else', () => {
-    expect(readdirSync(FOLDER).toSorted()).toEqual(Object.keys(SCHEMAS).map((name) => `${name}.avsc`).toSorted());
+    expect(readdirSync(FOLDER).toSorted()).toEqual(
+      Object.keys(SCHEMAS)
+        .map((name) => `${name}.avsc`)
+        .toSorted(),
+    );
   });
 
   test('the table has a column of every type', () => {

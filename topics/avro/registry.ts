@@ -89,10 +89,17 @@ function toRegistryError(error: unknown, doing: string, subject?: string): CdcEr
   const status = (error as { status?: unknown }).status;
   const details = { cause: error, context: { subject, status: typeof status === 'number' ? status : null } };
   if (status === 401 || status === 403) {
-    return new CdcError('AUTH_FAILED', `The schema registry refused access while ${doing}.`, { ...details, remedy: 'Check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD.' });
+    return new CdcError('AUTH_FAILED', `The schema registry refused access while ${doing}.`, {
+      ...details,
+      remedy: 'Check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD.',
+    });
   }
   if (status === CONFLICT || (error as Error).name === 'ConfluentSchemaRegistryCompatibilityError') {
-    return new CdcError('SCHEMA_INCOMPATIBLE', `The schema registry refuses the new schema of ${subject ?? doing}: it is not compatible with the present one.`, details);
+    return new CdcError(
+      'SCHEMA_INCOMPATIBLE',
+      `The schema registry refuses the new schema of ${subject ?? doing}: it is not compatible with the present one.`,
+      details,
+    );
   }
   return new CdcError('REGISTRY_UNAVAILABLE', `The schema registry does not answer as it should while ${doing}.`, details);
 }

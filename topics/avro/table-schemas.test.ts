@@ -33,7 +33,14 @@ describe('field names', () => {
   ];
   for (const [columns, fields] of cases) {
     test(`${JSON.stringify(columns)} become ${JSON.stringify(fields)}`, () => {
-      expect(fieldNames(tableOf(columns.map((name) => column(name)), []))).toEqual(fields);
+      expect(
+        fieldNames(
+          tableOf(
+            columns.map((name) => column(name)),
+            [],
+          ),
+        ),
+      ).toEqual(fields);
     });
   }
 
@@ -75,9 +82,17 @@ describe('compatibility', () => {
 
 describe('reading a schema back', () => {
   test('what was written by something else is refused, with what to do', () => {
-    const foreign = [null, 'string', {}, { type: 'record', name: 'x', fields: [] }, { type: 'record', name: 'Envelope', fields: [{ name: 'before', type: ['null', { type: 'record', name: 'Value', fields: [] }] }] }];
+    const foreign = [
+      null,
+      'string',
+      {},
+      { type: 'record', name: 'x', fields: [] },
+      { type: 'record', name: 'Envelope', fields: [{ name: 'before', type: ['null', { type: 'record', name: 'Value', fields: [] }] }] },
+    ];
     for (const schema of foreign) {
-      expect(() => parseTableSchema(schema, TOPIC)).toThrow(expect.objectContaining({ code: 'SCHEMA_INCOMPATIBLE', remedy: expect.stringContaining('SINK_TOPICS') }));
+      expect(() => parseTableSchema(schema, TOPIC)).toThrow(
+        expect.objectContaining({ code: 'SCHEMA_INCOMPATIBLE', remedy: expect.stringContaining('SINK_TOPICS') }),
+      );
     }
   });
 
@@ -88,7 +103,9 @@ describe('reading a schema back', () => {
 
   test('a type of a later version is refused by the name of its column', () => {
     const text = JSON.stringify(buildEnvelopeSchema(tableOf([ID, column('place')]), TOPIC)).replace('{"kind":"text"}', '{"kind":"point"}');
-    expect(() => parseTableSchema(JSON.parse(text), TOPIC)).toThrow('Column place in the records of shop.public.orders has a type that this version does not know.');
+    expect(() => parseTableSchema(JSON.parse(text), TOPIC)).toThrow(
+      'Column place in the records of shop.public.orders has a type that this version does not know.',
+    );
   });
 
   test('a column goes by its own name, not by that of its field', () => {

@@ -50,7 +50,13 @@ export function avroType(type: DataType): AvroSchema {
     case 'text':
       return 'string';
     case 'enum':
-      return { type: 'string', 'connect.version': 1, 'connect.parameters': { allowed: type.values.join(',') }, 'connect.name': 'io.debezium.data.Enum', 'dbmazz.enum': type.values };
+      return {
+        type: 'string',
+        'connect.version': 1,
+        'connect.parameters': { allowed: type.values.join(',') },
+        'connect.name': 'io.debezium.data.Enum',
+        'dbmazz.enum': type.values,
+      };
     case 'bytes':
       return 'bytes';
     case 'json':
@@ -61,7 +67,9 @@ export function avroType(type: DataType): AvroSchema {
     case 'date':
       return { type: 'int', logicalType: 'date', 'connect.version': 1, 'connect.name': 'org.apache.kafka.connect.data.Date' };
     case 'time':
-      return type.unit === 'millis' ? connectTime() : { type: 'long', logicalType: 'time-micros', 'connect.version': 1, 'connect.name': 'io.debezium.time.MicroTime' };
+      return type.unit === 'millis'
+        ? connectTime()
+        : { type: 'long', logicalType: 'time-micros', 'connect.version': 1, 'connect.name': 'io.debezium.time.MicroTime' };
     case 'timestamp':
       return type.unit === 'millis' ? connectTimestamp() : microTimestamp('local-timestamp-micros');
     case 'timestampTz':

@@ -13,6 +13,8 @@ test('the id is found wherever the record lies', () => {
 
 test('what is not framed is PARSE_FAILED, with the topic', () => {
   for (const bytes of [Buffer.alloc(0), Buffer.from('{"a":1}'), Buffer.from([0, 0, 0, 1])]) {
-    expect(() => schemaIdOf(bytes, 'shop.public.orders')).toThrow(expect.objectContaining({ code: 'PARSE_FAILED', message: expect.stringContaining('shop.public.orders') }));
+    expect(() => schemaIdOf(bytes, 'shop.public.orders')).toThrow(
+      expect.objectContaining({ code: 'PARSE_FAILED', message: expect.stringContaining('shop.public.orders') }),
+    );
   }
 });

@@ -62,7 +62,8 @@ describe('errors without a name in the protocol', () => {
   });
 
   test('a lost connection is KAFKA_UNAVAILABLE', () => {
-    for (const error of [new kafkajs.KafkaJSConnectionError('closed'), new Error('boom'), 'a text', undefined]) expect(toKafkaError(error, 'connecting').code).toBe('KAFKA_UNAVAILABLE');
+    for (const error of [new kafkajs.KafkaJSConnectionError('closed'), new Error('boom'), 'a text', undefined])
+      expect(toKafkaError(error, 'connecting').code).toBe('KAFKA_UNAVAILABLE');
   });
 
   test('our own stay as they are, also where the client has wrapped them', () => {
@@ -81,7 +82,11 @@ describe('the configuration of the client', () => {
 
   for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512']) {
     test(`logs in by ${mechanism}`, () => {
-      const config = kafkaConfig(settingsOf({ KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'p', KAFKA_SSL: 'true' }), 'me', silentLogger());
+      const config = kafkaConfig(
+        settingsOf({ KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'p', KAFKA_SSL: 'true' }),
+        'me',
+        silentLogger(),
+      );
       expect(config).toMatchObject({ ssl: true, sasl: { mechanism, username: 'u', password: 'p' } });
     });
   }

@@ -7,7 +7,6 @@ import { kafkajs } from './fast-fetch.ts';
 
 export type { KafkaConfig, Producer } from 'kafkajs';
 
-
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
 
 /** Node writes zstd by itself; kafkajs leaves the codec to its users. */
@@ -62,7 +61,13 @@ function bridgeLog(log: Logger): logCreator {
     };
 }
 
-const ACCESS_ERRORS = new Set(['SASL_AUTHENTICATION_FAILED', 'TOPIC_AUTHORIZATION_FAILED', 'GROUP_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED']);
+const ACCESS_ERRORS = new Set([
+  'SASL_AUTHENTICATION_FAILED',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'GROUP_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+]);
 const FENCED_ERRORS = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING', 'INVALID_TXN_STATE']);
 /** Answers to what cannot be, however often it is asked for. */
 const REFUSED_ERRORS = new Set(['INVALID_TOPIC_EXCEPTION', 'INVALID_PARTITIONS', 'INVALID_REPLICATION_FACTOR', 'INVALID_CONFIG', 'POLICY_VIOLATION']);
@@ -99,14 +104,24 @@ export function toKafkaError(error: unknown, doing: string, context: ErrorContex
   const details = { cause: error, context: { ...context, kafkaError: type } };
   const name = (error as KafkaJsError | undefined)?.name;
   if (name === 'KafkaJSSASLAuthenticationError' || (type !== undefined && ACCESS_ERRORS.has(type))) {
-    return new CdcError('AUTH_FAILED', `The broker refused access while ${doing}.`, { ...details, remedy: 'Check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the ACLs of that user.' });
+    return new CdcError('AUTH_FAILED', `The broker refused access while ${doing}.`, {
+      ...details,
+      remedy: 'Check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the ACLs of that user.',
+    });
   }
-  if (type !== undefined && FENCED_ERRORS.has(type)) return new CdcError('FENCED', `The broker no longer takes this producer's records (${type}) while ${doing}.`, details);
+  if (type !== undefined && FENCED_ERRORS.has(type))
+    return new CdcError('FENCED', `The broker no longer takes this producer's records (${type}) while ${doing}.`, details);
   if (type !== undefined && TOO_LARGE_ERRORS.has(type)) {
-    return new CdcError('VALUE_OUT_OF_RANGE', `A record is larger than the broker takes, while ${doing}.`, { ...details, remedy: "Raise the topic's max.message.bytes." });
+    return new CdcError('VALUE_OUT_OF_RANGE', `A record is larger than the broker takes, while ${doing}.`, {
+      ...details,
+      remedy: "Raise the topic's max.message.bytes.",
+    });
   }
   if (type !== undefined && REFUSED_ERRORS.has(type)) {
-    return new CdcError('CONFIG_INVALID', `The broker refuses what it is asked for (${type}) while ${doing}.`, { ...details, remedy: 'Check SOURCE_NAME, TOPIC_PARTITIONS, TOPIC_REPLICATION and the policies of the broker.' });
+    return new CdcError('CONFIG_INVALID', `The broker refuses what it is asked for (${type}) while ${doing}.`, {
+      ...details,
+      remedy: 'Check SOURCE_NAME, TOPIC_PARTITIONS, TOPIC_REPLICATION and the policies of the broker.',
+    });
   }
   return new CdcError('KAFKA_UNAVAILABLE', `The broker does not answer while ${doing}.`, details);
 }

@@ -7,7 +7,12 @@ import { KafkaBatch } from './kafkajs-internals.ts';
 
 const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)));
 const header = fc.record({ key: fc.constantFrom('a', 'b', 'größe'), value: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)) });
-const record = fc.record({ timestampMs: fc.integer({ min: 0, max: 2 ** 41 }), key: bytesOrNull, value: bytesOrNull, headers: fc.array(header, { maxLength: 4 }) });
+const record = fc.record({
+  timestampMs: fc.integer({ min: 0, max: 2 ** 41 }),
+  key: bytesOrNull,
+  value: bytesOrNull,
+  headers: fc.array(header, { maxLength: 4 }),
+});
 const batches = fc.record({
   records: fc.array(
     record.map((wanted) => ({ ...wanted, timestampMs: 1_700_000_000_000 + (wanted.timestampMs % 2 ** 30) })),
@@ -108,7 +113,13 @@ function withoutTransaction(bytes: Buffer): Buffer {
 }
 
 const steps = (producers: number) =>
-  fc.array(fc.record({ producer: fc.integer({ min: 1, max: producers }), kind: fc.constantFrom('data' as const, 'data' as const, 'data' as const, 'commit' as const, 'abort' as const, 'plain' as const) }), { minLength: 1, maxLength: 40 });
+  fc.array(
+    fc.record({
+      producer: fc.integer({ min: 1, max: producers }),
+      kind: fc.constantFrom('data' as const, 'data' as const, 'data' as const, 'commit' as const, 'abort' as const, 'plain' as const),
+    }),
+    { minLength: 1, maxLength: 40 },
+  );
 
 /** What a fetch from `from` up to the last stable offset is answered with. */
 function fetched({ messages, aborted, stable }: Awaited<ReturnType<typeof logOf>>, from: number): Batch {
@@ -148,8 +159,24 @@ describe('a reader of committed records', () => {
 
 /** Everything that kafkajs' consumer asks of a batch. */
 function answers(batch: object): unknown {
-  const asked = batch as Record<'isEmpty' | 'isEmptyIncludingFiltered' | 'isEmptyDueToFiltering' | 'isEmptyControlRecord' | 'isEmptyDueToLogCompactedMessages' | 'firstOffset' | 'lastOffset' | 'offsetLag' | 'offsetLagLow', () => unknown>;
-  const { topic, partition, highWatermark, messages } = batch as { topic: string; partition: number; highWatermark: string; messages: readonly DecodedRecord[] };
+  const asked = batch as Record<
+    | 'isEmpty'
+    | 'isEmptyIncludingFiltered'
+    | 'isEmptyDueToFiltering'
+    | 'isEmptyControlRecord'
+    | 'isEmptyDueToLogCompactedMessages'
+    | 'firstOffset'
+    | 'lastOffset'
+    | 'offsetLag'
+    | 'offsetLagLow',
+    () => unknown
+  >;
+  const { topic, partition, highWatermark, messages } = batch as {
+    topic: string;
+    partition: number;
+    highWatermark: string;
+    messages: readonly DecodedRecord[];
+  };
   return {
     topic,
     partition,

@@ -110,7 +110,8 @@ async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: r
   if (end > decoder.buffer.length) throw Object.assign(new Error('the fetch ends within a record batch'), { name: PARTIAL });
   const bytes = decoder.buffer.subarray(start, end);
   decoder.forward(end - start);
-  if (crc32c(bytes.subarray(ATTRIBUTES_AT)) !== bytes.readUInt32BE(CRC_AT)) throw new Error('a record batch has another checksum than it says: it was damaged on the way or on disk');
+  if (crc32c(bytes.subarray(ATTRIBUTES_AT)) !== bytes.readUInt32BE(CRC_AT))
+    throw new Error('a record batch has another checksum than it says: it was damaged on the way or on disk');
   const attributes = bytes.readInt16BE(ATTRIBUTES_AT);
   const context = {
     baseOffset: Number(bytes.readBigInt64BE(0)),
@@ -128,7 +129,9 @@ async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: r
 
 function codecOf(id: number): Compression {
   for (const [codec, known] of Object.entries(COMPRESSION_ID)) if (known === id) return codec as Compression;
-  throw new CdcError('PARSE_FAILED', `Records are compressed with a codec that is not read here (number ${id}): only none, gzip and zstd are.`, { remedy: 'Set compression.type=producer on the topic; records written before that stay as they are.' });
+  throw new CdcError('PARSE_FAILED', `Records are compressed with a codec that is not read here (number ${id}): only none, gzip and zstd are.`, {
+    remedy: 'Set compression.type=producer on the topic; records written before that stay as they are.',
+  });
 }
 
 class RecordScanner {
@@ -285,7 +288,9 @@ class FetchedBatch {
  * of its aborted transactions up to its next abort mark (KIP-98, "READ_COMMITTED"). Several producers may interleave.
  */
 function withoutAborted(records: readonly FetchedRecord[], aborted: readonly AbortedTransaction[]): readonly FetchedRecord[] {
-  const waiting = aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) })).toSorted((a, b) => a.firstOffset - b.firstOffset);
+  const waiting = aborted
+    .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) }))
+    .toSorted((a, b) => a.firstOffset - b.firstOffset);
   const open = new Set<string>();
   return records.filter((record) => {
     for (let next = waiting[0]; next !== undefined && record.offsetNumber >= next.firstOffset; next = waiting[0]) {

@@ -100,7 +100,13 @@ export class GroupConsumer {
     const heartbeat = () => payload.heartbeat();
     const nextOffset = BigInt(batch.lastOffset()) + 1n;
     try {
-      const waiting = this.#handlers.onRecords({ topic: batch.topic, partition: batch.partition, messages: batch.messages as unknown as readonly FetchedRecord[], nextOffset, lag: Number(batch.offsetLag()) });
+      const waiting = this.#handlers.onRecords({
+        topic: batch.topic,
+        partition: batch.partition,
+        messages: batch.messages as unknown as readonly FetchedRecord[],
+        nextOffset,
+        lag: Number(batch.offsetLag()),
+      });
       if (waiting !== undefined) await keepAlive(waiting, heartbeat);
       await heartbeat();
     } catch (error) {
@@ -137,12 +143,14 @@ const STALE = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_M
 function toGroupError(error: unknown, doing: string): CdcError {
   const failure = toKafkaError(error, doing);
   const type = failure.context['kafkaError'];
-  return typeof type === 'string' && STALE.has(type) ? new CdcError('KAFKA_UNAVAILABLE', `The consumer group is rebalancing while ${doing}.`, { cause: error, context: { kafkaError: type, isRebalance: true } }) : failure;
+  return typeof type === 'string' && STALE.has(type)
+    ? new CdcError('KAFKA_UNAVAILABLE', `The consumer group is rebalancing while ${doing}.`, { cause: error, context: { kafkaError: type, isRebalance: true } })
+    : failure;
 }
 
 /** Waits, with a sign of life to the group meanwhile. */
 async function keepAlive(waiting: Promise<void>, heartbeat: () => Promise<void>): Promise<void> {
-  for (let isDone = false; !isDone; ) {
+  for (let isDone = false; !isDone;) {
     const tick = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => tick.resolve(false), HEARTBEAT_INTERVAL_MS / 2);
     isDone = await Promise.race([waiting.then(() => true), tick.promise]);

@@ -105,11 +105,7 @@ export const Encoder = require('kafkajs/src/protocol/encoder.js') as new (size?:
 export const produceResponse = require('kafkajs/src/protocol/requests/produce/v7/response.js') as ProtocolRequest['response'];
 
 /** One partition of a fetch, without aborted and control records where it was read committed. */
-export const KafkaBatch = require('kafkajs/src/consumer/batch.js') as new (
-  topic: string,
-  fetchedOffset: string,
-  partition: FetchedPartition,
-) => FetchedBatch;
+export const KafkaBatch = require('kafkajs/src/consumer/batch.js') as new (topic: string, fetchedOffset: string, partition: FetchedPartition) => FetchedBatch;
 
 export function createCluster(config: KafkaConfig): Cluster {
   return new ClusterClass({

@@ -48,7 +48,7 @@ export class LogReader {
 
   async #lastBetween(range: { topic: string; partition: number; from: number; end: number; isolation: Isolation }): Promise<FetchedMessage | undefined> {
     let last: FetchedMessage | undefined;
-    for (let offset = range.from; offset < range.end; ) {
+    for (let offset = range.from; offset < range.end;) {
       const batch = await this.#fetch(range.topic, range.partition, offset, range.isolation);
       if (batch.isEmptyIncludingFiltered()) break;
       last = batch.messages.findLast(({ value }) => value !== null) ?? last;
@@ -58,7 +58,9 @@ export class LogReader {
   }
 
   async #fetch(topic: string, partition: number, offset: number, isolation: Isolation) {
-    const { responses } = await (await this.#leader(topic, partition)).fetch({
+    const { responses } = await (
+      await this.#leader(topic, partition)
+    ).fetch({
       isolationLevel: isolation === 'committed' ? READ_COMMITTED : READ_UNCOMMITTED,
       maxWaitTime: FETCH_WAIT_MS,
       minBytes: 1,

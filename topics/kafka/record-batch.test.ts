@@ -5,8 +5,20 @@ import { buildBatch, decodeByKafkajs, type WantedRecord } from '../../test/recor
 import { ABSENT, rangeOf, RecordBatchBuilder } from './record-batch.ts';
 
 const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)));
-const headers = fc.uniqueArray(fc.record({ key: fc.string({ unit: 'grapheme', maxLength: 10 }).map((name) => `_${name}`).filter((name) => !isProtoLike(name)), value: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)) }), { maxLength: 3, selector: ({ key }) => key });
-const records = fc.array(fc.record({ timestampMs: fc.integer({ min: 1_700_000_000_000, max: 1_700_000_900_000 }), key: bytesOrNull, value: bytesOrNull, headers }), { minLength: 1, maxLength: 30 });
+const headers = fc.uniqueArray(
+  fc.record({
+    key: fc
+      .string({ unit: 'grapheme', maxLength: 10 })
+      .map((name) => `_${name}`)
+      .filter((name) => !isProtoLike(name)),
+    value: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+  }),
+  { maxLength: 3, selector: ({ key }) => key },
+);
+const records = fc.array(
+  fc.record({ timestampMs: fc.integer({ min: 1_700_000_000_000, max: 1_700_000_900_000 }), key: bytesOrNull, value: bytesOrNull, headers }),
+  { minLength: 1, maxLength: 30 },
+);
 
 for (const compression of ['none', 'gzip', 'zstd'] as const) {
   test(`kafkajs reads what we build, compressed with ${compression}`, async () => {
@@ -18,7 +30,14 @@ for (const compression of ['none', 'gzip', 'zstd'] as const) {
         );
         expect(decoded.records.map(({ timestamp }) => Number(timestamp))).toEqual(wanted.map(({ timestampMs }) => timestampMs));
         expect(decoded.records.map(({ offset }) => Number(offset))).toEqual(wanted.map((_, index) => index));
-        expect(decoded).toMatchObject({ producerId: '1099511627781', producerEpoch: 3, firstSequence: 11, inTransaction: true, isControlBatch: false, lastOffsetDelta: wanted.length - 1 });
+        expect(decoded).toMatchObject({
+          producerId: '1099511627781',
+          producerEpoch: 3,
+          firstSequence: 11,
+          inTransaction: true,
+          isControlBatch: false,
+          lastOffsetDelta: wanted.length - 1,
+        });
       }),
       { numRuns: 25 },
     );
@@ -52,7 +71,8 @@ describe('a builder', () => {
 
   test('counts every byte that it will send', () => {
     const builder = new RecordBatchBuilder(64);
-    for (let index = 0; index < 200; index++) builder.append(1000 + index, rangeOf(Buffer.alloc(index)), rangeOf(Buffer.alloc(index * 50)), [{ key: 'größe', value: Buffer.alloc(3) }]);
+    for (let index = 0; index < 200; index++)
+      builder.append(1000 + index, rangeOf(Buffer.alloc(index)), rangeOf(Buffer.alloc(index * 50)), [{ key: 'größe', value: Buffer.alloc(3) }]);
     expect(builder.finish(identity, 'none')).toHaveLength(builder.byteLength);
   });
 

@@ -14,7 +14,14 @@ const BATCH_BYTES = 512 * 1024;
 const REQUEST_BYTES = 2 * 1024 * 1024;
 /** The broker keeps the order of this many idempotent requests at once. */
 const MAX_IN_FLIGHT = 4;
-const COORDINATOR_MOVED = new Set(['NOT_COORDINATOR', 'COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS', 'NOT_COORDINATOR_FOR_GROUP', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'GROUP_LOAD_IN_PROGRESS']);
+const COORDINATOR_MOVED = new Set([
+  'NOT_COORDINATOR',
+  'COORDINATOR_NOT_AVAILABLE',
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'GROUP_LOAD_IN_PROGRESS',
+]);
 /** How long the broker may take to finish the previous transaction's markers before we give up. */
 const CONCURRENT_LIMIT_MS = 30_000;
 
@@ -43,8 +50,8 @@ interface PartitionState {
  * Writes records to Kafka in transactions, one after the other.
  *
  * Promises: `init` fences every earlier producer of the same transactional id and ends its open transaction; records
- * of a transaction become visible to `read_committed` readers all at once, when `commit` resolves, or never. Records of
- * one partition keep the order of `append`. After any rejection the producer is of no further use: close it and make
+ * of a transaction become visible to `read_committed` readers, all of them, in the moment after `commit` resolves (the
+ * broker then marks each partition), or never. Records of one partition keep the order of `append`. After any rejection the producer is of no further use: close it and make
  * another one; its unfinished transaction is aborted by the next `init`.
  *
  * Errors: `FENCED`, `KAFKA_UNAVAILABLE`, `AUTH_FAILED`, `VALUE_OUT_OF_RANGE` (a record over the topic's limit).
@@ -63,6 +70,7 @@ export class TransactionalProducer {
   readonly #inFlight: Promise<void>[] = [];
   #appendedBytes = 0;
   #needsFlush = false;
+  #beganAtMs = 0;
 
   constructor(options: ProducerOptions) {
     this.#options = options;
@@ -94,6 +102,11 @@ export class TransactionalProducer {
 
   partitionCount(topic: string): number {
     return this.#statesOf(topic).length;
+  }
+
+  /** Whether the transaction is open for so long that the broker may have ended it; a further request is then `FENCED`, as after a takeover. */
+  get isOverdue(): boolean {
+    return this.#inTransaction.length > 0 && Date.now() - this.#beganAtMs > this.#options.transactionTimeoutMs;
   }
 
   /** Bytes appended and not yet sent. */
@@ -172,12 +185,20 @@ export class TransactionalProducer {
 
   #partitionsOf(topic: string): PartitionState[] {
     const found = this.#cluster.findTopicPartitionMetadata(topic).toSorted((a, b) => a.partitionId - b.partitionId);
-    return found.map(({ partitionId, leader }) => ({ topic, partition: partitionId, leader, batch: new RecordBatchBuilder(), sequence: 0, isInTransaction: false }));
+    return found.map(({ partitionId, leader }) => ({
+      topic,
+      partition: partitionId,
+      leader,
+      batch: new RecordBatchBuilder(),
+      sequence: 0,
+      isInTransaction: false,
+    }));
   }
 
   async #addPartitionsToTransaction(): Promise<void> {
     const fresh = this.#touched.filter((state) => !state.isInTransaction);
     if (fresh.length === 0) return;
+    if (this.#inTransaction.length === 0) this.#beganAtMs = Date.now();
     const byTopic = Map.groupBy(fresh, ({ topic }) => topic);
     const topics = [...byTopic].map(([topic, states]) => ({ topic, partitions: states.map(({ partition }) => partition) }));
     await this.#onCoordinator((broker) => broker.addPartitionsToTxn({ ...this.#request(), topics }));
@@ -202,7 +223,10 @@ export class TransactionalProducer {
   }
 
   #encode(states: readonly PartitionState[]): ProduceBody {
-    const body = encodeProduce(this.#options.transactionalId, states.map((state) => ({ state, bytes: this.#finish(state) })));
+    const body = encodeProduce(
+      this.#options.transactionalId,
+      states.map((state) => ({ state, bytes: this.#finish(state) })),
+    );
     for (const state of states) state.sequence = (state.sequence + state.batch.count) % (SEQUENCE_LIMIT + 1);
     return body;
   }
