@@ -83,7 +83,7 @@ describe('with a token', () => {
 
   test('all is open to who has it', async () => {
     const { app } = appOf({}, 'geheim');
-    const answers = await Promise.all(paths.map((path) => app.request(path, { headers: { authorization: 'Bearer geheim' } })));
+    const answers = await Promise.all(paths.map(async (path) => app.request(path, { headers: { authorization: 'Bearer geheim' } })));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 404]);
   });
 });

@@ -1,4 +1,4 @@
-import { TableSchema } from '../../shared/record/table-schema.ts';
+import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { type CatalogColumn, type CatalogTable, type SchemaRules, type TableVersion, toTableVersion } from '../../sources/postgres/catalog.ts';
 import type { RelationMessage } from '../../sources/postgres/parser.ts';
 
