@@ -51,7 +51,8 @@ export class GroupConsumer {
       maxBytesPerPartition: MAX_BYTES_PER_PARTITION,
       maxBytes: MAX_FETCH_BYTES,
       maxWaitTimeInMs: 500,
-      retry: { ...config.retry, restartOnFailure: async () => false },
+      // A broker that has just started takes its time to load the groups.
+      retry: { ...config.retry, retries: 12, restartOnFailure: async () => false },
     });
     this.#listen();
   }

@@ -4,7 +4,7 @@ import { createKafka, kafkaErrorType, toKafkaError } from './connection.ts';
 
 const KNOWN_WITHIN_MS = 15_000;
 const KNOWN_POLL_MS = 20;
-const NOT_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE']);
+const NOT_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION', 'NOT_LEADER_OR_FOLLOWER']);
 
 /** Topics that are created side by side. */
 const CREATE_AT_ONCE = 16;
@@ -66,7 +66,11 @@ export class TopicAdmin {
     for (;;) {
       try {
         const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] });
-        if (topics[0]?.partitions.every(({ leader }) => leader >= 0) === true) return;
+        if (topics[0]?.partitions.every(({ leader }) => leader >= 0) === true) {
+          // A leader that is named may not have taken up its work yet: it has when it tells its offsets.
+          await this.#admin.fetchTopicOffsets(topic);
+          return;
+        }
         if (performance.now() > deadline) return;
       } catch (error) {
         if (!NOT_KNOWN.has(kafkaErrorType(error) ?? '') || performance.now() > deadline) throw error;
