@@ -20,6 +20,8 @@ const SESSION = [
   'synchronous_commit=local',
 ];
 
+const GOODBYE_LIMIT_MS = 2000;
+
 export function clientConfig(config: PostgresSourceConfig): pg.ClientConfig {
   return {
     connectionString: config.connectionString,
@@ -50,8 +52,19 @@ export async function withClient<T>(config: PostgresSourceConfig, use: (client: 
   } catch (error) {
     throw toPostgresError(error, 'asking the source');
   } finally {
-    await client.end().catch(() => undefined);
+    await disconnect(client);
   }
+}
+
+/** Says good-bye, and does not wait for a server that no longer answers. */
+export async function disconnect(client: Client): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    resolve();
+  }, GOODBYE_LIMIT_MS);
+  await Promise.race([client.end().catch(() => undefined), promise]);
+  clearTimeout(timer);
 }
 
 const REMEDIES: Record<string, string> = {

@@ -8,7 +8,7 @@ import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { ChunkWindow } from '../snapshot/chunk-window.ts';
 import { type CatalogTable, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
-import { connect, toPostgresError } from './client.ts';
+import { connect, disconnect, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { CopyTextReader } from './copy-text.ts';
 import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
@@ -153,7 +153,7 @@ export class Snapshotter {
     this.#isStopped = true;
     this.#stopped.resolve();
     for (const chunk of this.#chunks.values()) chunk.passed.resolve(false);
-    for (const client of this.#clients) void client.end().catch(() => undefined);
+    for (const client of this.#clients) void disconnect(client);
   }
 
   async #work(waiting: string[]): Promise<void> {
@@ -287,7 +287,7 @@ export class Snapshotter {
       if (!this.#isStopped) throw toPostgresError(error, 'reading the snapshot');
     } finally {
       this.#clients.delete(client);
-      await client.end().catch(() => undefined);
+      await disconnect(client);
     }
   }
 }

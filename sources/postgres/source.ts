@@ -20,7 +20,7 @@ import {
   toTableVersion,
 } from './catalog.ts';
 import { ChangeReader, type IncompleteRecord } from './change-reader.ts';
-import { connect, toPostgresError, withClient } from './client.ts';
+import { connect, disconnect, toPostgresError, withClient } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { formatLsn, type LogicalMessage, parseLsn, type RelationMessage } from './parser.ts';
 import { Relation } from './relation.ts';
@@ -174,7 +174,7 @@ export class PostgresSource implements Source {
   async #close(): Promise<void> {
     clearInterval(this.#heartbeatTimer);
     clearImmediate(this.#flushTimer);
-    await this.#client?.end().catch(() => undefined);
+    if (this.#client !== undefined) await disconnect(this.#client);
     this.#client = undefined;
   }
 

@@ -79,10 +79,8 @@ async function setUp({ log, status }: SourceRun, source: Source, publisher: Publ
   const tables = await source.setup(checkpoint);
   await publisher.addTables(tables);
   status.tables = tables.map(({ qualifiedName }) => qualifiedName);
-  log.info(
-    { tables: tables.length, position: checkpoint.position?.transaction ?? null },
-    checkpoint.position === null ? 'starting' : 'going on where the topics stand',
-  );
+  const isEmpty = checkpoint.position === null && checkpoint.snapshot === null;
+  log.info({ tables: tables.length, position: checkpoint.position?.transaction ?? null }, isEmpty ? 'starting' : 'going on where the topics stand');
   return checkpoint;
 }
 

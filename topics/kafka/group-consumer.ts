@@ -1,10 +1,12 @@
 import type { Consumer, EachBatchPayload, KafkaConfig } from 'kafkajs';
 import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
-import { createKafka, toKafkaError } from './connection.ts';
+import { createKafka, kafkaErrorType, toKafkaError } from './connection.ts';
 import type { FetchedRecord } from './fast-fetch.ts';
 
 /** A dead member's partitions are given away after this; the broker takes no less than 6 s. */
 const SESSION_TIMEOUT_MS = 10_000;
+/** A broker that has just started is still loading its groups: the client joins again until it has. */
+const LOADING = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP']);
 const HEARTBEAT_INTERVAL_MS = 2000;
 const MAX_BYTES_PER_PARTITION = 2 * 1024 * 1024;
 const MAX_FETCH_BYTES = 16 * 1024 * 1024;
@@ -51,8 +53,7 @@ export class GroupConsumer {
       maxBytesPerPartition: MAX_BYTES_PER_PARTITION,
       maxBytes: MAX_FETCH_BYTES,
       maxWaitTimeInMs: 500,
-      // A broker that has just started takes its time to load the groups.
-      retry: { ...config.retry, retries: 12, restartOnFailure: async () => false },
+      retry: { ...config.retry, restartOnFailure: async (error) => LOADING.has(kafkaErrorType(error) ?? '') },
     });
     this.#listen();
   }
@@ -119,7 +120,9 @@ export class GroupConsumer {
 
   #listen(): void {
     const { CRASH, GROUP_JOIN, END_BATCH_PROCESS } = this.#consumer.events;
-    this.#consumer.on(CRASH, ({ payload }) => this.#failed.reject(toKafkaError(payload.error, 'reading the topics')));
+    this.#consumer.on(CRASH, ({ payload }) => {
+      if (!payload.restart) this.#failed.reject(toKafkaError(payload.error, 'reading the topics'));
+    });
     this.#consumer.on(GROUP_JOIN, ({ payload }) => this.#handlers.onAssigned(Object.keys(payload.memberAssignment)));
     // A fetch that brought nothing but marks and aborted records is not given to eachBatch.
     this.#consumer.on(END_BATCH_PROCESS, ({ payload }) => {
