@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConnectorProcess } from './connector-process.ts';
 import { clickhouseRows, postgresRows, SHOP_TABLES } from './same-rows.ts';
 import { createShop, runLoad } from './shop-load.ts';
-import { type Audit, auditTopics } from './topic-audit.ts';
+import { type Audit, auditTopics, groupsAtEnd } from './topic-audit.ts';
 
 const CHANGES = 100_000;
 /** After how many changes of the load somebody is killed, and who. */
@@ -111,9 +111,7 @@ async function caughtUp(): Promise<void> {
   const [high = '', low = ''] = (rows[0]?.lsn ?? '').split('/');
   const end = `${high.padStart(8, '0')}/${low.padStart(8, '0')}`;
   await processes.source.until(({ position, snapshot }) => String(position) >= end && isSnapshotDone(snapshot), 'the end of the log');
-  for (const sink of [processes.postgres, processes.clickhouse]) {
-    await sink.until(({ records, lag }) => Number(records) > 0 && (lag as { records: number }).records === 0, 'the end of the topics');
-  }
+  await groupsAtEnd(KAFKA_BROKERS, name, [`dbmazz.${name}-pg`, `dbmazz.${name}-ch`]);
 }
 
 function isSnapshotDone(snapshot: unknown): boolean {

@@ -1,6 +1,9 @@
 import avsc from 'avsc';
+import { setTimeout as delay } from 'node:timers/promises';
 import '../../topics/kafka/quiet-timers.ts';
 import kafkajs, { type EachBatchPayload } from 'kafkajs';
+
+const POLL_MS = 100;
 
 /** One record of a table topic, as a consumer that knows nothing of this product decodes it. */
 interface Envelope {
@@ -139,4 +142,24 @@ async function consume(client: InstanceType<typeof kafkajs.Kafka>, topics: reado
   await consumer.run({ eachBatch, autoCommit: false });
   await done.promise;
   await consumer.disconnect();
+}
+
+/** Resolves when consumer groups have committed the end of every partition of a source's table topics. */
+export async function groupsAtEnd(brokers: string, source: string, groups: readonly string[]): Promise<void> {
+  const client = new kafkajs.Kafka({ clientId: 'audit', brokers: brokers.split(','), logLevel: kafkajs.logLevel.NOTHING });
+  const admin = client.admin();
+  await admin.connect();
+  const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(`${source}.`) && topic.split('.').length > 2);
+  for (const groupId of groups) {
+    for (const topic of topics) {
+      const ends = (await admin.fetchTopicOffsets(topic)).filter(({ high, low }) => high !== low);
+      for (;;) {
+        const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
+        const at = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
+        if (ends.every(({ partition, high }) => (at.get(partition) ?? -1) >= Number(high))) break;
+        await delay(POLL_MS);
+      }
+    }
+  }
+  await admin.disconnect();
 }
