@@ -69,7 +69,7 @@ export async function disconnect(client: Client): Promise<void> {
 
 const REMEDIES: Record<string, string> = {
   '28P01': 'Check user and password in SOURCE_URL.',
-  '28000': 'Check the user in SOURCE_URL, and pg_hba.conf of the server (replication connections need their own line).',
+  '28000': 'Check the user in SOURCE_URL, and pg_hba.conf of the server (it has to let the user in to this database).',
   '3D000': 'Check the database in SOURCE_URL.',
 };
 

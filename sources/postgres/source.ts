@@ -7,28 +7,17 @@ import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
-import {
-  type CatalogTable,
-  columnPath,
-  describeTables,
-  describeTypes,
-  keyOf,
-  matches,
-  type SchemaRules,
-  type TableVersion,
-  toRelationVersion,
-  toTableVersion,
-} from './catalog.ts';
+import { type CatalogTable, keyOf } from './catalog.ts';
 import { ChangeReader, type IncompleteRecord } from './change-reader.ts';
 import { connect, disconnect, toPostgresError, withClient } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
-import { formatLsn, type LogicalMessage, parseLsn, type RelationMessage } from './parser.ts';
-import { Relation } from './relation.ts';
+import { formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
 import { findProblems, prepare, readFacts, schemaRules } from './setup.ts';
 import { planSnapshot, type SnapshotBatch, Snapshotter } from './snapshot.ts';
 import { LAG } from './statements.ts';
+import { TableVersions } from './table-versions.ts';
 import { isVisible, parseVisibility, SEEN_NOW } from './visibility.ts';
 
 /** Between two looks whether a transaction is visible. */
@@ -47,15 +36,11 @@ export class PostgresSource implements Source {
   readonly name: string;
   readonly #config: PostgresSourceConfig;
   readonly #context: ConnectorContext;
-  readonly #versions = new Map<string, TableVersion>();
-  readonly #catalog = new Map<string, CatalogTable>();
-  /** What the log last said of each table, by its id. */
-  readonly #messages = new Map<number, RelationMessage>();
   readonly #commits: CommitEnd[] = [];
   readonly #failure = Promise.withResolvers<never>();
   readonly #reader: ChangeReader;
   readonly #queue: Buffer[] = [];
-  #rules: SchemaRules | undefined;
+  #tables: TableVersions | undefined;
   #confirmedAtStart = 0n;
   #missed: readonly TableRef[] = [];
   #stream: ReplicationStream | undefined;
@@ -76,7 +61,7 @@ export class PostgresSource implements Source {
     this.#context = context;
     this.#failure.promise.catch(() => undefined);
     this.#reader = new ChangeReader({
-      resolve: (message, xid) => this.#resolve(message, xid),
+      resolve: (message, xid) => this.#requireTables().resolve(message, xid),
       onMessage: (message) => this.#onMessage(message),
       onChange: (xid, position, relation, row) => this.#snapshotter?.touch(xid, position, relation.table, row) ?? true,
       onTruncate: (xid, position, relation) => this.#snapshotter?.truncate(xid, position, relation.table) ?? true,
@@ -91,12 +76,14 @@ export class PostgresSource implements Source {
   async setup(from: Checkpoint): Promise<readonly TableSchema[]> {
     return withClient(this.#config, async (client) => {
       const facts = await readFacts(client);
-      this.#rules = schemaRules(this.#config, facts.database);
       const { tables, published, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
       this.#confirmedAtStart = confirmedLsn;
       this.#missed = published;
-      for (const table of tables) this.#learn(table, toTableVersion(table, this.#rules));
-      return [...this.#versions.values()].map(({ table }) => table);
+      this.#tables = new TableVersions(tables, schemaRules(this.#config, facts.database), {
+        clientThatSees: (xid) => this.#clientThatSees(xid),
+        announce: (table) => this.#reader.announce(table),
+      });
+      return this.#tables.schemas;
     });
   }
 
@@ -104,7 +91,7 @@ export class PostgresSource implements Source {
     this.#emit = emit;
     this.#position = this.#acknowledged = from.position;
     this.#client = await connect(this.#config);
-    const tables = [...this.#catalog.values()];
+    const { tables } = this.#requireTables();
     this.#snapshotter = this.#createSnapshotter(from, tables);
     try {
       await this.#storePlan(from);
@@ -182,10 +169,10 @@ export class PostgresSource implements Source {
     if (this.#config.settings.SNAPSHOT_MODE === 'never') return undefined;
     return new Snapshotter({
       config: this.#config,
-      rules: this.#requireRules(),
+      rules: this.#requireTables().rules,
       log: this.#context.log,
       progress: planSnapshot(tables, from.snapshot, this.#missed),
-      adopt: (version) => this.#adopt(version),
+      adopt: (version) => this.#requireTables().adopt(version),
       publish: (batch) => this.#publishChunk(batch),
       emit: (batch) => this.#emit?.(batch),
     });
@@ -265,7 +252,7 @@ export class PostgresSource implements Source {
       if (entry.xid !== seen) await this.#untilVisible(client, entry.xid);
       seen = entry.xid;
       const record = records[entry.index] as RowRecord;
-      const { ref, isPartitioned } = this.#catalog.get(record.table.qualifiedName) ?? { ref: record.table.ref, isPartitioned: false };
+      const { ref, isPartitioned } = this.#requireTables().find(record.table.qualifiedName) ?? { ref: record.table.ref, isPartitioned: false };
       records[entry.index] = await rereadRow(client, record, entry, { ref, isPartitioned });
     }
   }
@@ -293,81 +280,6 @@ export class PostgresSource implements Source {
     }
   }
 
-  #resolve(message: RelationMessage, xid: number): Relation | null | Promise<Relation | null> {
-    this.#assertExcludedStay(message);
-    this.#messages.set(message.id, message);
-    const known = this.#catalog.get(`${message.schema}.${message.name}`);
-    if (known === undefined) return this.#resolveUnknown(message, xid);
-    if (matches(message, known)) return this.#relation(toTableVersion(known, this.#requireRules()));
-    return this.#resolveChanged(message, xid, known);
-  }
-
-  /** A table that was not asked for; or one that was, under a name that it had before, or has since. */
-  #resolveUnknown(message: RelationMessage, xid: number): null | Promise<null> {
-    const known = this.#catalog.values().find(({ id }) => id === message.id);
-    return known === undefined ? null : this.#assertNotRenamed(message, xid, known);
-  }
-
-  async #assertNotRenamed({ id, schema, name }: RelationMessage, xid: number, known: CatalogTable): Promise<null> {
-    const [now] = await describeTables(await this.#clientThatSees(xid), [known.ref]);
-    if (now?.id === id) return null;
-    throw new CdcError('TABLE_NOT_FOUND', `Table ${known.ref.schema}.${known.ref.name} was renamed to ${schema}.${name}.`, {
-      remedy: 'Put the new name into TABLES; its topic will be another one, with a snapshot of its own.',
-    });
-  }
-
-  async #resolveChanged(message: RelationMessage, xid: number, known: CatalogTable): Promise<Relation> {
-    const client = await this.#clientThatSees(xid);
-    const [now] = await describeTables(client, [known.ref]);
-    const rules = this.#requireRules();
-    if (now !== undefined && matches(message, now)) {
-      this.#catalog.set(`${message.schema}.${message.name}`, now);
-      return this.#relation(toTableVersion(now, rules));
-    }
-    const types = await describeTypes(client, message.columns);
-    const version = toRelationVersion(message, { tables: now === undefined ? [known] : [now, known], types }, rules);
-    if (version !== undefined) return this.#relation(version);
-    throw new CdcError(
-      'TYPE_UNSUPPORTED',
-      `Table ${message.schema}.${message.name} has changed again before its earlier change was read, and a type of its columns was dropped meanwhile.`,
-      {
-        remedy: 'Take it out of TABLES, or start under a new SOURCE_NAME.',
-      },
-    );
-  }
-
-  /** A column that must not leave the database may go on under another name. */
-  #assertExcludedStay(message: RelationMessage): void {
-    const names = new Set(message.columns.map(({ name }) => name));
-    const before = this.#messages.get(message.id)?.columns ?? [];
-    const paths = before.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(message, name));
-    const gone = paths.find((path) => this.#config.excluded.has(path));
-    if (gone === undefined) return;
-    throw new CdcError('CONFIG_INVALID', `Column ${gone} of EXCLUDE_COLUMNS was renamed or dropped: what it held could now be published.`, {
-      remedy: 'Put the name that it has now into EXCLUDE_COLUMNS.',
-    });
-  }
-
-  #relation(version: TableVersion): Relation {
-    const adopted = this.#adopt(version);
-    if (adopted.table === version.table) this.#reader.announce(version.table);
-    return new Relation(adopted.table, version.columns);
-  }
-
-  /** One schema object a version, so that what hangs on it downstream is built once. */
-  #adopt(version: TableVersion): TableVersion {
-    const current = this.#versions.get(version.table.qualifiedName);
-    if (current?.table.fingerprint === version.table.fingerprint) return { table: current.table, columns: version.columns };
-    this.#versions.set(version.table.qualifiedName, version);
-    return version;
-  }
-
-  #learn(table: CatalogTable, version: TableVersion): void {
-    const name = version.table.qualifiedName;
-    this.#catalog.set(name, table);
-    this.#adopt(version);
-  }
-
   /** What is asked of it is answered as of after that transaction. */
   async #clientThatSees(xid: number): Promise<Client> {
     const client = this.#requireClient();
@@ -390,9 +302,9 @@ export class PostgresSource implements Source {
     return this.#client;
   }
 
-  #requireRules(): SchemaRules {
-    if (this.#rules === undefined) throw new CdcError('INVARIANT_BROKEN', 'start was called before setup.');
-    return this.#rules;
+  #requireTables(): TableVersions {
+    if (this.#tables === undefined) throw new CdcError('INVARIANT_BROKEN', 'start was called before setup.');
+    return this.#tables;
   }
 }
 

@@ -204,3 +204,16 @@ describe('when TABLES changes', () => {
     expect(place(second)).toEqual(place(first));
   });
 });
+
+test('a publication with a list of columns keeps the others in the server', async () => {
+  await using bench = await PostgresBench.open();
+  await bench.query(
+    `CREATE TABLE t (id int PRIMARY KEY, secret text, note text); INSERT INTO t VALUES (1, 's', 'a'); CREATE PUBLICATION listed FOR TABLE t (id, note)`,
+  );
+  const run = await bench.start({ SOURCE_PUBLICATION_NAME: 'listed', EXCLUDE_COLUMNS: 'public.t.secret' });
+  await bench.snapshotDone(run);
+  await bench.query(`INSERT INTO t VALUES (2, 's', 'b'); UPDATE t SET id = 3, secret = 'x' WHERE id = 1; DELETE FROM t WHERE id = 2`);
+  await bench.caughtUp(run);
+  expect(run.tables.map(({ columns }) => columns.map(({ name }) => name))).toEqual([['id', 'note']]);
+  expect(new Replay(run.records).rows('public.t')).toEqual([{ id: 3, note: 'a' }]);
+});

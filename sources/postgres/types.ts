@@ -21,7 +21,7 @@ export interface NativeType {
 }
 
 /** Types that travel in the text form in which PostgreSQL prints them. */
-const TEXT_FORM = new Set(
+export const TEXT_FORM = new Set(
   'char name varchar bpchar citext xml money timetz interval inet cidr macaddr macaddr8 bit varbit point line lseg box path polygon circle tsvector tsquery pg_lsn txid_snapshot pg_snapshot jsonpath hstore ltree lquery ltxtquery regclass regproc regtype regrole regnamespace regprocedure regoper regoperator regconfig regdictionary aclitem'.split(
     ' ',
   ),

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -69,6 +69,20 @@ export class OwnPostgres implements AsyncDisposable {
     await this.#end('SIGKILL');
   }
 
+  /** Makes all of its processes hang. The first stops first: it then neither starts nor buries another. */
+  hang(): void {
+    const pid = this.#server?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    for (const child of childrenOf(pid)) process.kill(child, 'SIGSTOP');
+  }
+
+  /** Ends what `hang` began. */
+  wake(): void {
+    const pid = this.#server?.pid ?? 0;
+    for (const child of childrenOf(pid)) process.kill(child, 'SIGCONT');
+    process.kill(pid, 'SIGCONT');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end('SIGQUIT');
     await rm(this.#folder, { recursive: true, force: true });
@@ -82,6 +96,14 @@ export class OwnPostgres implements AsyncDisposable {
     server.kill(signal);
     await promise;
   }
+}
+
+function childrenOf(pid: number): number[] {
+  const output = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' });
+  return output
+    .split('\n')
+    .map((line) => Number(line))
+    .filter((child) => child > 0);
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -1,0 +1,322 @@
+import pg from 'pg';
+import type { Finding } from '../../shared/connector/finding.ts';
+import type { TableRef } from '../../shared/record/table-schema.ts';
+import { carriedColumns, type CatalogTable, columnPath, keyOf, type SchemaRules, unsupportedType } from './catalog.ts';
+import type { PostgresSourceConfig } from './config.ts';
+import { buildAddTables, buildCreatePublication, quoteTable } from './statements.ts';
+import { toDataType } from './types.ts';
+
+/** The oldest version with logical messages in pgoutput, by which the snapshot meets the stream. */
+const MIN_VERSION = 140_000;
+
+export interface ServerFacts {
+  readonly version: number;
+  readonly wal_level: string;
+  readonly user: string;
+  readonly database: string;
+  readonly can_replicate: boolean;
+  readonly is_superuser: boolean;
+  readonly is_standby: boolean;
+  readonly can_create: boolean;
+  readonly max_slots: number;
+  readonly used_slots: number;
+}
+
+export interface SlotState {
+  readonly plugin: string;
+  readonly database: string;
+  readonly active: boolean;
+  readonly active_pid: number | null;
+  readonly confirmed_flush_lsn: string | null;
+  readonly wal_status: string | null;
+  readonly invalidation_reason: string | null;
+}
+
+export interface PublicationState {
+  readonly all_tables: boolean;
+  readonly has_changes: boolean;
+  readonly has_truncates: boolean;
+  readonly via_root: boolean;
+  readonly is_owner: boolean;
+  readonly tables: readonly string[];
+}
+
+export interface FoundTables {
+  readonly tables: readonly TableRef[];
+  /** Patterns that match no table. */
+  readonly unmatched: readonly string[];
+  /** Tables that a pattern matches, but that have a dot in their name or in that of their schema. */
+  readonly dotted: readonly TableRef[];
+}
+
+/** What was found of server, tables, slot and publication. */
+export interface State {
+  readonly config: PostgresSourceConfig;
+  readonly rules: SchemaRules;
+  readonly facts: ServerFacts;
+  readonly found: FoundTables;
+  readonly tables: readonly CatalogTable[];
+  readonly slot: SlotState | undefined;
+  readonly publication: PublicationState | undefined;
+}
+
+/** What is wrong with it, each with the statement that puts it right. */
+export function allProblems({ config, rules, facts, found, tables, slot, publication }: State): readonly Finding[] {
+  return [
+    ...serverProblems(facts, slot !== undefined),
+    ...found.unmatched.map(notFound),
+    ...found.dotted.map(leftOut),
+    ...excludedProblems(tables, config),
+    ...tables.flatMap((table) => tableProblems(table, rules, facts)),
+    ...(slot === undefined ? [] : slotProblems(slot, config.slot, facts)),
+    ...publicationProblems({ publication, tables, config, facts }),
+  ];
+}
+
+/** Of a server that is too old nothing else can be asked. */
+export function versionProblem({ version }: ServerFacts): Finding | undefined {
+  if (version >= MIN_VERSION) return undefined;
+  return {
+    severity: 'error',
+    code: 'SETUP_VERSION',
+    message: `The source is PostgreSQL ${Math.floor(version / 10_000)}; 14 or later is needed.`,
+    remedy: 'Upgrade the server.',
+  };
+}
+
+function serverProblems(facts: ServerFacts, hasSlot: boolean): Finding[] {
+  const findings: Finding[] = [];
+  if (facts.wal_level !== 'logical') {
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_WAL_LEVEL',
+      message: `wal_level of the source is ${facts.wal_level}; logical is needed.`,
+      remedy: 'ALTER SYSTEM SET wal_level = logical; then restart the server.',
+    });
+  }
+  if (facts.is_standby) {
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_PUBLICATION',
+      message: 'The source is a standby server; publication and marks can only be written on the primary.',
+      remedy: 'Set SOURCE_URL to the primary server.',
+    });
+  }
+  if (!facts.can_replicate) {
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_GRANT_MISSING',
+      message: `User ${facts.user} of SOURCE_URL may not create or read a replication slot.`,
+      remedy: `ALTER ROLE ${pg.escapeIdentifier(facts.user)} REPLICATION;`,
+    });
+  }
+  if (!hasSlot && facts.used_slots >= facts.max_slots) {
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_LIMIT_REACHED',
+      message: `All ${facts.max_slots} replication slots of the source are taken.`,
+      remedy: 'Raise max_replication_slots and restart the server, or drop a slot that nobody uses.',
+    });
+  }
+  return findings;
+}
+
+function notFound(pattern: string): Finding {
+  return {
+    severity: 'error',
+    code: 'TABLE_NOT_FOUND',
+    message: `TABLES has ${pattern}, but the source has no such table.`,
+    remedy: 'Check schema and name (PostgreSQL folds unquoted names to lower case), and the database in SOURCE_URL.',
+  };
+}
+
+function leftOut(table: TableRef): Finding {
+  return {
+    severity: 'warning',
+    code: 'TABLE_NOT_FOUND',
+    message: `Table ${quoteTable(table)} matches TABLES but is left out: its name has a dot, which topics cannot carry.`,
+    remedy: 'Rename it to have it published.',
+  };
+}
+
+function excludedProblems(tables: readonly CatalogTable[], config: PostgresSourceConfig): Finding[] {
+  const known = new Set(tables.flatMap((table) => table.columns.map(({ name }) => columnPath(table.ref, name))));
+  return [...config.excluded]
+    .filter((path) => !known.has(path))
+    .map((path) => ({
+      severity: 'error',
+      code: 'TABLE_NOT_FOUND',
+      message: `EXCLUDE_COLUMNS has ${path}, but no table of TABLES has such a column.`,
+      remedy: 'Check the spelling: a column that is not excluded would be published.',
+    }));
+}
+
+function tableProblems(table: CatalogTable, rules: SchemaRules, facts: ServerFacts): Finding[] {
+  const unsupported = carriedColumns(table, rules).filter((column) => toDataType(column.native, rules) === undefined);
+  return [
+    ...rightProblems(table, facts),
+    ...keyProblems(table, rules),
+    ...unsupported.map((column): Finding => ({ severity: 'error', code: 'TYPE_UNSUPPORTED', ...unsupportedType(table.ref, column) })),
+  ];
+}
+
+function rightProblems({ ref, canSelect, hasRowSecurity }: CatalogTable, facts: ServerFacts): Finding[] {
+  const [name, user] = [`${ref.schema}.${ref.name}`, pg.escapeIdentifier(facts.user)];
+  if (!canSelect) {
+    const remedy = `GRANT USAGE ON SCHEMA ${pg.escapeIdentifier(ref.schema)} TO ${user}; GRANT SELECT ON ${quoteTable(ref)} TO ${user};`;
+    return [{ severity: 'error', code: 'SETUP_GRANT_MISSING', message: `User ${facts.user} of SOURCE_URL may not read table ${name}.`, remedy }];
+  }
+  if (!hasRowSecurity) return [];
+  return [
+    {
+      severity: 'error',
+      code: 'SETUP_GRANT_MISSING',
+      message: `Row-level security hides rows of ${name} from user ${facts.user} of SOURCE_URL, so its snapshot would not be whole.`,
+      remedy: `ALTER ROLE ${user} BYPASSRLS;`,
+    },
+  ];
+}
+
+function keyProblems(table: CatalogTable, rules: SchemaRules): Finding[] {
+  const name = `${table.ref.schema}.${table.ref.name}`;
+  const key = keyOf(table);
+  const findings: Finding[] = [];
+  const missing = missingIdentity(table, key);
+  if (missing !== undefined) {
+    findings.push({
+      severity: 'error',
+      code: 'REPLICA_IDENTITY',
+      message: `Table ${name} has ${missing}: once it is published, PostgreSQL refuses its updates and deletes.`,
+      remedy: `Add a primary key that is not deferrable, or: ALTER TABLE ${quoteTable(table.ref)} REPLICA IDENTITY FULL;`,
+    });
+  }
+  const excludedKey = key.filter((column) => rules.excluded.has(columnPath(table.ref, column)));
+  if (excludedKey.length > 0) {
+    findings.push({
+      severity: 'error',
+      code: 'CONFIG_INVALID',
+      message: `EXCLUDE_COLUMNS leaves out ${excludedKey.join(', ')} of ${name}, which is part of its key.`,
+      remedy: 'Take it out of EXCLUDE_COLUMNS.',
+    });
+  }
+  return findings;
+}
+
+/** What a table has instead of a replica identity. */
+function missingIdentity({ replicaIdentity, hasImmediateKey }: CatalogTable, key: readonly string[]): string | undefined {
+  switch (replicaIdentity) {
+    case 'f':
+      return undefined;
+    case 'n':
+      return 'REPLICA IDENTITY NOTHING';
+    case 'i':
+      return key.length === 0 ? 'REPLICA IDENTITY USING INDEX, and the index is gone' : undefined;
+    default:
+      if (key.length === 0) return 'no primary key';
+      return hasImmediateKey ? undefined : 'a primary key that is deferrable';
+  }
+}
+
+function slotProblems(slot: SlotState, name: string, facts: ServerFacts): Finding[] {
+  if (slot.plugin !== 'pgoutput' || slot.database !== facts.database) {
+    return [
+      {
+        severity: 'error',
+        code: 'SETUP_PUBLICATION',
+        message: `Replication slot ${name} belongs to plugin ${slot.plugin} in database ${slot.database}.`,
+        remedy: 'Set SOURCE_SLOT_NAME to another name.',
+      },
+    ];
+  }
+  if (slot.wal_status === 'lost' || slot.invalidation_reason !== null) {
+    return [
+      {
+        severity: 'error',
+        code: 'POSITION_LOST',
+        message: `Replication slot ${name} is lost (${slot.invalidation_reason ?? 'the log it needs was removed'}).`,
+        remedy: `Changes are missing for good: SELECT pg_drop_replication_slot('${name}'); and start under a new SOURCE_NAME to take a new snapshot.`,
+      },
+    ];
+  }
+  if (slot.wal_status === 'unreserved') {
+    return [
+      {
+        severity: 'warning',
+        code: 'POSITION_LOST',
+        message: `Replication slot ${name} is about to be lost: the server may remove the log it needs at any time.`,
+        remedy: 'Raise max_slot_wal_keep_size now.',
+      },
+    ];
+  }
+  return [];
+}
+
+interface PublicationCheck {
+  readonly publication: PublicationState | undefined;
+  readonly tables: readonly CatalogTable[];
+  readonly config: PostgresSourceConfig;
+  readonly facts: ServerFacts;
+}
+
+function publicationProblems({ publication, tables, config, facts }: PublicationCheck): Finding[] {
+  const missing = missingTables(
+    publication,
+    tables.map(({ ref }) => ref),
+  );
+  const unfit = publication === undefined ? [] : unfitPublication(publication, tables, config);
+  return [...unfit, ...publicationRightProblems({ publication, tables, config, facts }, missing)];
+}
+
+function publicationRightProblems({ publication, tables, config, facts }: PublicationCheck, missing: readonly TableRef[]): Finding[] {
+  if (missing.length === 0) return [];
+  const foreign = tables.filter(({ isOwner, ref }) => !isOwner && missing.includes(ref));
+  const lacksRight = publication === undefined ? !facts.can_create : !publication.is_owner;
+  if (facts.is_superuser || (!lacksRight && foreign.length === 0)) return [];
+  const statement = publication === undefined ? buildCreatePublication(config.publication, missing) : buildAddTables(config.publication, missing);
+  return [
+    {
+      severity: 'error',
+      code: 'SETUP_GRANT_MISSING',
+      message: `User ${facts.user} of SOURCE_URL may not ${publication === undefined ? 'create' : 'change'} publication ${config.publication} (it needs ${publication === undefined ? 'CREATE on the database' : 'to own the publication'} and to own the tables).`,
+      remedy: `Let an administrator run: ${statement};`,
+    },
+  ];
+}
+
+/** What is wrong with a publication that is there: made by hand, or by another version. */
+function unfitPublication(publication: PublicationState, tables: readonly CatalogTable[], { publication: name, settings }: PostgresSourceConfig): Finding[] {
+  const findings: Finding[] = [];
+  const set = `ALTER PUBLICATION ${pg.escapeIdentifier(name)} SET`;
+  if (!publication.has_changes) {
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_PUBLICATION',
+      message: `Publication ${name} does not publish inserts, updates and deletes.`,
+      remedy: `${set} (publish = 'insert, update, delete, truncate');`,
+    });
+  }
+  if (publication.has_changes && !publication.has_truncates && settings.PUBLISH_TRUNCATE) {
+    findings.push({
+      severity: 'warning',
+      code: 'SETUP_PUBLICATION',
+      message: `Publication ${name} does not publish TRUNCATE: rows that it removes stay in the targets.`,
+      remedy: `${set} (publish = 'insert, update, delete, truncate');`,
+    });
+  }
+  const partitioned = publication.via_root ? undefined : tables.find(({ isPartitioned }) => isPartitioned);
+  if (partitioned !== undefined) {
+    findings.push({
+      severity: 'error',
+      code: 'SETUP_PUBLICATION',
+      message: `Publication ${name} publishes the partitions of ${partitioned.ref.schema}.${partitioned.ref.name} under their own names.`,
+      remedy: `${set} (publish_via_partition_root = true);`,
+    });
+  }
+  return findings;
+}
+
+export function missingTables(publication: PublicationState | undefined, tables: readonly TableRef[]): readonly TableRef[] {
+  if (publication?.all_tables === true) return [];
+  const present = new Set(publication?.tables ?? []);
+  return tables.filter(({ schema, name }) => !present.has(`${schema}.${name}`));
+}

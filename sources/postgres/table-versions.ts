@@ -1,0 +1,126 @@
+import type { Client } from 'pg';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { TableSchema } from '../../shared/record/table-schema.ts';
+import {
+  type CatalogTable,
+  columnPath,
+  describeTables,
+  describeTypes,
+  matches,
+  type SchemaRules,
+  type TableVersion,
+  toRelationVersion,
+  toTableVersion,
+} from './catalog.ts';
+import type { RelationMessage } from './parser.ts';
+import { Relation } from './relation.ts';
+
+export interface VersionHooks {
+  /** A connection whose answers are as of after that transaction. */
+  clientThatSees(xid: number): Promise<Client>;
+  /** Rows of a table have a new schema from here on. */
+  announce(table: TableSchema): void;
+}
+
+/**
+ * The tables that were asked for, in the version that each has on the stream. Where the log and the catalogue are at
+ * different places, what the log says holds, and the catalogue is asked for what the log does not tell.
+ */
+export class TableVersions {
+  readonly rules: SchemaRules;
+  readonly #hooks: VersionHooks;
+  readonly #catalog: Map<string, CatalogTable>;
+  readonly #versions = new Map<string, TableVersion>();
+  /** What the log last said of each table, by its id. */
+  readonly #messages = new Map<number, RelationMessage>();
+
+  constructor(tables: readonly CatalogTable[], rules: SchemaRules, hooks: VersionHooks) {
+    this.rules = rules;
+    this.#hooks = hooks;
+    this.#catalog = new Map(tables.map((table) => [`${table.ref.schema}.${table.ref.name}`, table]));
+    for (const table of tables) this.adopt(toTableVersion(table, rules));
+  }
+
+  get tables(): readonly CatalogTable[] {
+    return [...this.#catalog.values()];
+  }
+
+  get schemas(): readonly TableSchema[] {
+    return [...this.#versions.values()].map(({ table }) => table);
+  }
+
+  /** By `schema.table`. */
+  find(name: string): CatalogTable | undefined {
+    return this.#catalog.get(name);
+  }
+
+  /** One schema object a version, so that what hangs on it downstream is built once. */
+  adopt(version: TableVersion): TableVersion {
+    const current = this.#versions.get(version.table.qualifiedName);
+    if (current?.table.fingerprint === version.table.fingerprint) return { table: current.table, columns: version.columns };
+    this.#versions.set(version.table.qualifiedName, version);
+    return version;
+  }
+
+  /** The rows' layout after a Relation message in a transaction; null for a table that was not asked for. */
+  resolve(message: RelationMessage, xid: number): Relation | null | Promise<Relation | null> {
+    this.#assertExcludedStay(message);
+    this.#messages.set(message.id, message);
+    const known = this.#catalog.get(`${message.schema}.${message.name}`);
+    if (known === undefined) return this.#resolveUnknown(message, xid);
+    if (matches(message, known)) return this.#relation(toTableVersion(known, this.rules));
+    return this.#resolveChanged(message, xid, known);
+  }
+
+  /** A table that was not asked for; or one that was, under a name that it had before, or has since. */
+  #resolveUnknown(message: RelationMessage, xid: number): null | Promise<null> {
+    const known = this.#catalog.values().find(({ id }) => id === message.id);
+    return known === undefined ? null : this.#assertNotRenamed(message, xid, known);
+  }
+
+  async #assertNotRenamed({ id, schema, name }: RelationMessage, xid: number, known: CatalogTable): Promise<null> {
+    const [now] = await describeTables(await this.#hooks.clientThatSees(xid), [known.ref]);
+    if (now?.id === id) return null;
+    throw new CdcError('TABLE_NOT_FOUND', `Table ${known.ref.schema}.${known.ref.name} was renamed to ${schema}.${name}.`, {
+      remedy: 'Put the new name into TABLES; its topic will be another one, with a snapshot of its own.',
+    });
+  }
+
+  async #resolveChanged(message: RelationMessage, xid: number, known: CatalogTable): Promise<Relation> {
+    const client = await this.#hooks.clientThatSees(xid);
+    const [now] = await describeTables(client, [known.ref]);
+    const { rules } = this;
+    if (now !== undefined && matches(message, now)) {
+      this.#catalog.set(`${message.schema}.${message.name}`, now);
+      return this.#relation(toTableVersion(now, rules));
+    }
+    const types = await describeTypes(client, message.columns);
+    const version = toRelationVersion(message, { tables: now === undefined ? [known] : [now, known], types }, rules);
+    if (version !== undefined) return this.#relation(version);
+    throw new CdcError(
+      'TYPE_UNSUPPORTED',
+      `Table ${message.schema}.${message.name} has changed again before its earlier change was read, and a type of its columns was dropped meanwhile.`,
+      {
+        remedy: 'Take it out of TABLES, or start under a new SOURCE_NAME.',
+      },
+    );
+  }
+
+  /** A column that must not leave the database may go on under another name. */
+  #assertExcludedStay(message: RelationMessage): void {
+    const names = new Set(message.columns.map(({ name }) => name));
+    const before = this.#messages.get(message.id)?.columns ?? [];
+    const paths = before.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(message, name));
+    const gone = paths.find((path) => this.rules.excluded.has(path));
+    if (gone === undefined) return;
+    throw new CdcError('CONFIG_INVALID', `Column ${gone} of EXCLUDE_COLUMNS was renamed or dropped: what it held could now be published.`, {
+      remedy: 'Put the name that it has now into EXCLUDE_COLUMNS.',
+    });
+  }
+
+  #relation(version: TableVersion): Relation {
+    const adopted = this.adopt(version);
+    if (adopted.table === version.table) this.#hooks.announce(version.table);
+    return new Relation(adopted.table, version.columns);
+  }
+}
