@@ -38,11 +38,17 @@ export interface ReadRecord {
 export async function readCommitted(config: KafkaConfig, topics: readonly string[]): Promise<readonly ReadRecord[]> {
   const missing = await endsOf(config, topics);
   const records: ReadRecord[] = [];
+  const next = new Map<string, number>();
   const done = Promise.withResolvers<void>();
   const consumer = new GroupConsumer(config, uniqueName('read'), {
     onRecords: ({ topic, partition, messages, nextOffset }) => {
-      for (const { key, value, offset, headers } of messages) records.push({ topic, partition, key, value, headers, offset: Number(offset) });
       const place = `${topic}/${partition}`;
+      for (const { key, value, offsetNumber: offset, headers } of messages) {
+        // Nothing is committed, so the client may begin again, for instance when the broker has only just started.
+        if (offset < (next.get(place) ?? 0)) continue;
+        records.push({ topic, partition, key, value, headers, offset });
+        next.set(place, offset + 1);
+      }
       if (nextOffset >= (missing.get(place) ?? Infinity)) missing.delete(place);
       if (missing.size === 0) done.resolve();
       return undefined;

@@ -2,6 +2,8 @@ import type { CdcError } from '../shared/errors/cdc-error.ts';
 import { createKafka, type KafkaConfig, type Producer, toKafkaError } from './kafka/connection.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
 
+const SLICE_BYTES = 1024 * 1024;
+
 /** A record that a target refused, as it came. */
 export interface DeadLetter {
   readonly topic: string;
@@ -30,7 +32,7 @@ export class DeadLetterQueue {
     if (letters.length === 0) return;
     try {
       if (!this.#isReady) await this.#open();
-      await this.#producer.send({ topic: this.topic, messages: letters.map(toMessage) });
+      for (const some of inSlices(letters)) await this.#producer.send({ topic: this.topic, messages: some.map(toMessage) });
     } catch (error) {
       throw toKafkaError(error, 'setting records aside');
     }
@@ -52,6 +54,23 @@ export class DeadLetterQueue {
 
 export function deadLetterTopic(sinkName: string): string {
   return `dbmazz.${sinkName}.dead-letters`;
+}
+
+/** The client makes one batch of all that it is given at once, and a batch must not be larger than a record may be. */
+function inSlices(letters: readonly DeadLetter[]): readonly (readonly DeadLetter[])[] {
+  const slices: DeadLetter[][] = [];
+  let slice: DeadLetter[] = [];
+  let bytes = 0;
+  for (const letter of letters) {
+    const weight = (letter.key?.length ?? 0) + (letter.value?.length ?? 0);
+    if (slice.length > 0 && bytes + weight > SLICE_BYTES) {
+      slices.push(slice);
+      [slice, bytes] = [[], 0];
+    }
+    slice.push(letter);
+    bytes += weight;
+  }
+  return [...slices, slice];
 }
 
 function toMessage({ topic, partition, offset, key, value, error }: DeadLetter) {

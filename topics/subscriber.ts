@@ -1,5 +1,5 @@
 import type { CommonSettings } from '../shared/config/common-options.ts';
-import { CdcError } from '../shared/errors/cdc-error.ts';
+import { CdcError, isCdcError } from '../shared/errors/cdc-error.ts';
 import type { Logger } from '../shared/observe/log.ts';
 import { pause } from '../shared/process/run-process.ts';
 import type { RowRecord, TruncateRecord } from '../shared/record/record.ts';
@@ -154,14 +154,15 @@ export class Subscriber {
     if (this.#refused.has(fetched.topic)) return undefined;
     const missing = this.#missingSchemas(fetched);
     if (missing.length === 0) return this.#deliver(fetched);
-    return this.#learn(missing, fetched.topic).then(() => this.#deliver(fetched));
+    return this.#learn(missing, fetched.topic).then(() => (this.#refused.has(fetched.topic) ? undefined : this.#deliver(fetched)));
   }
 
   #missingSchemas({ messages, topic }: FetchedRecords): readonly number[] {
     const missing = new Set<number>();
     let last = -1;
     for (const { bytes, valueStart, valueEnd } of messages) {
-      if (valueEnd - valueStart < WIRE_HEADER_BYTES) continue;
+      // What is not framed is refused where it is decoded.
+      if (valueEnd - valueStart < WIRE_HEADER_BYTES || bytes[valueStart] !== 0) continue;
       const id = schemaIdOf(bytes, topic, valueStart);
       if (id === last) continue;
       last = id;
@@ -172,11 +173,11 @@ export class Subscriber {
 
   async #learn(ids: readonly number[], topic: string): Promise<void> {
     for (const id of ids) {
-      const schema = await this.#registry.schema(id);
       try {
+        const schema = await this.#registry.schema(id);
         this.#decoders.set(id, new EnvelopeDecoder(this.#intern(parseTableSchema(schema, topic)), topic));
       } catch (error) {
-        this.#refuse(topic, error);
+        return this.#refuse(topic, error);
       }
     }
   }
@@ -216,7 +217,7 @@ export class Subscriber {
   }
 
   #refuse(topic: string, error: unknown): undefined {
-    if (!(error instanceof CdcError)) throw error;
+    if (!isCdcError(error, 'PARSE_FAILED', 'SCHEMA_INCOMPATIBLE')) throw error;
     this.#refused.add(topic);
     this.#consumer.pause(topic);
     this.#options.handlers.refuse(topic, error);

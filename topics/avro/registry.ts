@@ -61,8 +61,15 @@ export class Registry {
   }
 
   async #fetchSchema(id: number): Promise<unknown> {
-    const answer = await this.#get(`/schemas/ids/${id}`);
-    return JSON.parse((answer as { schema: string }).schema) as unknown;
+    const response = await this.#fetch(`/schemas/ids/${id}`);
+    if (response.status === NOT_FOUND) {
+      throw new CdcError('SCHEMA_INCOMPATIBLE', `The schema registry does not know the schema ${id} that a record names.`, {
+        context: { schemaId: id },
+        remedy: 'Check that SCHEMA_REGISTRY_URL is the registry of the topics.',
+      });
+    }
+    const { schema } = (await this.#answer(response, `asking for schema ${id}`)) as { schema: string };
+    return JSON.parse(schema) as unknown;
   }
 
   /** Throws unless the registry answers. */
@@ -71,9 +78,16 @@ export class Registry {
   }
 
   async #get(path: string): Promise<unknown> {
-    const response = await this.#fetch(path);
-    if (!response.ok) throw toRegistryError({ status: response.status }, `asking for ${path}`);
-    return response.json();
+    return this.#answer(await this.#fetch(path), `asking for ${path}`);
+  }
+
+  async #answer(response: Response, doing: string): Promise<unknown> {
+    if (!response.ok) throw toRegistryError({ status: response.status }, doing);
+    try {
+      return await response.json();
+    } catch (error) {
+      throw toRegistryError(error, doing);
+    }
   }
 
   async #fetch(path: string): Promise<Response> {

@@ -3,6 +3,7 @@ import { crc32c } from '@node-rs/crc32';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { COMPRESSION_ID, type Compression, decompress } from './compression.ts';
 import { quietTimers } from './quiet-timers.ts';
+import { shareConnects } from './shared-connect.ts';
 
 /**
  * How fetched record batches are read: in place of kafkajs' own decoder, which makes several objects and 64-bit
@@ -321,6 +322,7 @@ forgetLoaded();
 install('kafkajs/src/protocol/recordBatch/v0/decoder.js', decodeBatch);
 install('kafkajs/src/consumer/batch.js', FetchedBatch);
 quietTimers();
+shareConnects();
 
 /** kafkajs with these parts in it. */
 export const kafkajs = require('kafkajs') as typeof import('kafkajs');

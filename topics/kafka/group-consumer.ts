@@ -39,6 +39,9 @@ export class GroupConsumer {
   readonly #consumer: Consumer;
   readonly #handlers: GroupHandlers;
   readonly #failed = Promise.withResolvers<never>();
+  readonly #paused = new Set<string>();
+  /** The client knows of pauses only as long as it has joined, and throws otherwise. */
+  #isMember = false;
 
   constructor(config: KafkaConfig, groupId: string, handlers: GroupHandlers) {
     this.#handlers = handlers;
@@ -85,12 +88,15 @@ export class GroupConsumer {
     await this.#try('committing offsets', () => this.#consumer.commitOffsets(texts));
   }
 
+  /** Holds a topic's records back, until `resume`: also over joining anew, and while there is no membership. */
   pause(topic: string): void {
-    this.#consumer.pause([{ topic }]);
+    this.#paused.add(topic);
+    if (this.#isMember) this.#consumer.pause([{ topic }]);
   }
 
   resume(topic: string): void {
-    this.#consumer.resume([{ topic }]);
+    this.#paused.delete(topic);
+    if (this.#isMember) this.#consumer.resume([{ topic }]);
   }
 
   async close(): Promise<void> {
@@ -119,11 +125,18 @@ export class GroupConsumer {
   }
 
   #listen(): void {
-    const { CRASH, GROUP_JOIN, END_BATCH_PROCESS } = this.#consumer.events;
+    const { CRASH, GROUP_JOIN, STOP, END_BATCH_PROCESS } = this.#consumer.events;
     this.#consumer.on(CRASH, ({ payload }) => {
       if (!payload.restart) this.#failed.reject(toKafkaError(payload.error, 'reading the topics'));
     });
-    this.#consumer.on(GROUP_JOIN, ({ payload }) => this.#handlers.onAssigned(Object.keys(payload.memberAssignment)));
+    this.#consumer.on(GROUP_JOIN, ({ payload }) => {
+      this.#isMember = true;
+      for (const topic of this.#paused) this.#consumer.pause([{ topic }]);
+      this.#handlers.onAssigned(Object.keys(payload.memberAssignment));
+    });
+    this.#consumer.on(STOP, () => {
+      this.#isMember = false;
+    });
     // A fetch that brought nothing but marks and aborted records is not given to eachBatch.
     this.#consumer.on(END_BATCH_PROCESS, ({ payload }) => {
       if (payload.batchSize > 0) return;

@@ -17,6 +17,11 @@ export interface TopicDefinition {
   readonly config: Readonly<Record<string, string>>;
 }
 
+/** Asked of several new topics at once, the client may look for offsets that it has not been told of, and stumbles. */
+function isNotKnownYet(error: unknown): boolean {
+  return NOT_KNOWN.has(kafkaErrorType(error) ?? '') || error instanceof TypeError;
+}
+
 /** Creates and lists topics. */
 export class TopicAdmin {
   readonly #admin: Admin;
@@ -73,7 +78,7 @@ export class TopicAdmin {
         }
         if (performance.now() > deadline) return;
       } catch (error) {
-        if (!NOT_KNOWN.has(kafkaErrorType(error) ?? '') || performance.now() > deadline) throw error;
+        if (!isNotKnownYet(error) || performance.now() > deadline) throw error;
       }
       await delay(KNOWN_POLL_MS);
     }

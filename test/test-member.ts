@@ -1,0 +1,98 @@
+import { createMemoryLog } from './memory-logger.ts';
+import { liveSettings } from './live-topics.ts';
+import type { Environment } from '../shared/config/options.ts';
+import type { CdcError } from '../shared/errors/cdc-error.ts';
+import { type Delivered, type Delivery, Subscriber } from '../topics/subscriber.ts';
+
+export interface MemberOptions {
+  readonly groupId: string;
+  readonly patterns: readonly string[];
+  readonly environment?: Environment;
+  /** Called with each delivery, after it was noted; a promise holds further ones back. */
+  readonly onDelivery?: (member: TestMember, delivery: Delivery) => Promise<void> | undefined;
+}
+
+/** A member of a consumer group that notes what it is given. */
+export class TestMember {
+  readonly records = new Map<string, Delivered[]>();
+  readonly refused = new Map<string, CdcError>();
+  /** Where to read on, by topic and partition. */
+  readonly ends = new Map<string, { topic: string; partition: number; offset: bigint }>();
+  readonly joins: (readonly string[])[] = [];
+  readonly subscriber: Subscriber;
+  readonly running: Promise<void>;
+  refusals = 0;
+  readonly #stop = new AbortController();
+  readonly #waiting = new Set<() => void>();
+  #failure: Error | undefined;
+
+  constructor({ groupId, patterns, onDelivery, environment }: MemberOptions) {
+    this.subscriber = new Subscriber({
+      settings: liveSettings(groupId, environment),
+      groupId,
+      patterns,
+      log: createMemoryLog().log,
+      signal: this.#stop.signal,
+      handlers: {
+        deliver: (delivery) => {
+          this.#note(delivery);
+          return onDelivery?.(this, delivery);
+        },
+        refuse: (topic, error) => {
+          this.refusals++;
+          this.refused.set(topic, error);
+          this.#wake();
+        },
+        reassigned: (topics) => {
+          this.joins.push(topics);
+          this.#wake();
+        },
+      },
+    });
+    this.running = this.subscriber.run();
+    this.running.catch((error: unknown) => {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
+      this.#wake();
+    });
+  }
+
+  count(topic: string): number {
+    return this.records.get(topic)?.length ?? 0;
+  }
+
+  get all(): readonly Delivered[] {
+    return [...this.records.values()].flat();
+  }
+
+  /** Resolves when something is so; rejects with what ended the reading before. */
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.add(resolve);
+      await promise;
+    }
+  }
+
+  /** Commits all that was delivered. */
+  async commit(): Promise<void> {
+    await this.subscriber.commit([...this.ends.values()]);
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.subscriber.close();
+    await this.running.catch(() => undefined);
+  }
+
+  #note({ topic, partition, records, nextOffset }: Delivery): void {
+    this.records.set(topic, [...(this.records.get(topic) ?? []), ...records]);
+    this.ends.set(`${topic}/${partition}`, { topic, partition, offset: nextOffset });
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+}
