@@ -1,3 +1,4 @@
+import { settingNames } from '../shared/config/secret-file.ts';
 import type { SinkConnector } from '../shared/connector/connector.ts';
 import { CdcError } from '../shared/errors/cdc-error.ts';
 import { clickhouseSink } from './clickhouse/mod.ts';
@@ -19,5 +20,5 @@ export function findSink(type: string | undefined): SinkConnector {
 
 /** Settings of all sinks, to tell a mistyped name from one of another connector. */
 export function allSinkOptionNames(): readonly string[] {
-  return Object.values(SINKS).flatMap(({ options }) => Object.keys(options));
+  return Object.values(SINKS).flatMap(({ options }) => settingNames(options));
 }

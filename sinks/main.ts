@@ -1,6 +1,7 @@
 import { COMMON_OPTIONS, type CommonSettings } from '../shared/config/common-options.ts';
 import { loadEnvironment } from '../shared/config/load-environment.ts';
 import { type Environment, findUnknown, readOptions, throwIfProblems } from '../shared/config/options.ts';
+import { settingNames } from '../shared/config/secret-file.ts';
 import { SINK_OPTIONS, type SinkSettings } from '../shared/config/sink-options.ts';
 import { SOURCE_OPTIONS } from '../shared/config/source-options.ts';
 import type { SinkConnector } from '../shared/connector/connector.ts';
@@ -27,7 +28,7 @@ export function readSinkConfig(environment: Environment): SinkProcessConfig {
   const connector = findSink(type);
   const options = { ...COMMON_OPTIONS, ...SINK_OPTIONS, ...connector.options };
   const { settings, problems } = readOptions(options, environment);
-  const known = ['SINK_TYPE', ...FOREIGN_OPTIONS, ...Object.keys(options), ...Object.keys(SOURCE_OPTIONS), ...allSinkOptionNames()];
+  const known = ['SINK_TYPE', ...FOREIGN_OPTIONS, ...settingNames(options), ...settingNames(SOURCE_OPTIONS), ...allSinkOptionNames()];
   throwIfProblems([...problems, ...findUnknown(environment, known)]);
   assertTokenWhereNeeded(settings);
   return { type: type ?? '', connector, settings };

@@ -1,4 +1,5 @@
 import type { Problem } from '../shared/config/options.ts';
+import { settingNames } from '../shared/config/secret-file.ts';
 import type { SourceConnector } from '../shared/connector/connector.ts';
 import { postgresSource } from './postgres/mod.ts';
 
@@ -20,5 +21,5 @@ export function sourceTypeProblem(type: string | undefined): Problem {
 
 /** Settings of all sources, to tell a mistyped name from one of another connector. */
 export function allSourceOptionNames(): readonly string[] {
-  return Object.values(SOURCES).flatMap(({ options }) => Object.keys(options));
+  return Object.values(SOURCES).flatMap(({ options }) => settingNames(options));
 }

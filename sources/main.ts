@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { COMMON_OPTIONS, type CommonSettings } from '../shared/config/common-options.ts';
 import { loadEnvironment } from '../shared/config/load-environment.ts';
 import { type Environment, findUnknown, readOptions, throwIfProblems } from '../shared/config/options.ts';
+import { settingNames } from '../shared/config/secret-file.ts';
 import { SINK_OPTIONS } from '../shared/config/sink-options.ts';
 import { SOURCE_OPTIONS, type SourceSettings } from '../shared/config/source-options.ts';
 import type { SourceConnector } from '../shared/connector/connector.ts';
@@ -25,7 +26,7 @@ export function readSourceConfig(environment: Environment): SourceProcessConfig 
   const connector = findSource(type);
   const options = { ...COMMON_OPTIONS, ...SOURCE_OPTIONS, ...connector?.options };
   const { settings, problems } = readOptions(options, environment);
-  const known = ['SOURCE_TYPE', 'SINK_TYPE', ...Object.keys(options), ...Object.keys(SINK_OPTIONS), ...allSourceOptionNames()];
+  const known = ['SOURCE_TYPE', 'SINK_TYPE', ...settingNames(options), ...settingNames(SINK_OPTIONS), ...allSourceOptionNames()];
   throwIfProblems([...(connector === undefined ? [sourceTypeProblem(type)] : []), ...problems, ...findUnknown(environment, known)]);
   if (connector === undefined) throw new CdcError('INVARIANT_BROKEN', 'A source without a type was not refused.');
   assertTokenWhereNeeded(settings);

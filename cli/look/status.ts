@@ -1,3 +1,5 @@
+import { COMMON_OPTIONS } from '../../shared/config/common-options.ts';
+import { readOptions, throwIfProblems } from '../../shared/config/options.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { EXIT } from '../../shared/errors/codes.ts';
 import { readLogSettings, withLogOverview } from './log-settings.ts';
@@ -12,10 +14,17 @@ export interface StatusOptions {
 /** Prints how far processes, or a sink's group, are; gives the exit code. */
 export async function showStatus(addresses: readonly string[], { sink, json }: StatusOptions): Promise<number> {
   if (sink !== undefined) return showGroup(sink, json === true);
-  const statuses = await Promise.all(named(addresses).map(async (address) => ({ address, status: await fetchStatus(address, process.env['HTTP_TOKEN']) })));
+  const token = readToken();
+  const statuses = await Promise.all(named(addresses).map(async (address) => ({ address, status: await fetchStatus(address, token) })));
   if (json === true) print(JSON.stringify(Object.fromEntries(statuses.map(({ address, status }) => [address, status.raw])), null, 2));
   else for (const { address, status } of statuses) print(describe(address, status));
   return EXIT.stopped;
+}
+
+function readToken(): string | undefined {
+  const { settings, problems } = readOptions({ HTTP_TOKEN: COMMON_OPTIONS.HTTP_TOKEN }, process.env);
+  throwIfProblems(problems);
+  return settings.HTTP_TOKEN?.reveal();
 }
 
 function named(addresses: readonly string[]): readonly string[] {

@@ -1,5 +1,6 @@
 import { findUnknown, type Environment, type Options, type Problem, readOptions, type Settings, throwIfProblems } from '../../shared/config/options.ts';
 import { COMMON_OPTIONS } from '../../shared/config/common-options.ts';
+import { settingNames } from '../../shared/config/secret-file.ts';
 import { SINK_OPTIONS, type SinkSettings } from '../../shared/config/sink-options.ts';
 import { SOURCE_OPTIONS } from '../../shared/config/source-options.ts';
 import { CLICKHOUSE_OPTIONS, type ClickHouseSettings, resolveConfig as resolveClickHouse } from '../../sinks/clickhouse/config.ts';
@@ -42,7 +43,7 @@ export function readVerifySettings(environment: Environment): VerifySettings {
   const source = readOptions({ ...SOURCE_OPTIONS, ...POSTGRES_OPTIONS }, given);
   const sink = readOptions({ ...SINK_OPTIONS, ...kind.options }, given);
   const known = [COMMON_OPTIONS, SOURCE_OPTIONS, POSTGRES_OPTIONS, SINK_OPTIONS, CLICKHOUSE_OPTIONS, POSTGRES_SINK_OPTIONS].flatMap((options) =>
-    Object.keys(options),
+    settingNames(options),
   );
   throwIfProblems([...problems, ...source.problems, ...sink.problems, ...findUnknown(environment, ['SOURCE_TYPE', 'SINK_TYPE', ...known])]);
   return { source: toConfig(source.settings), openTarget: async () => kind.open(sink.settings as Settings<typeof SINK_OPTIONS>) };

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { CdcError } from '../errors/cdc-error.ts';
 import type { Environment } from './options.ts';
+import { withoutOverruled } from './secret-file.ts';
 
 /**
  * The environment, over the settings of a YAML file where `--config` names one. The file has the same keys in lower
@@ -11,7 +12,7 @@ export function loadEnvironment(section: 'source' | 'sink', argv: readonly strin
   const path = configPath(argv);
   if (path === undefined) return environment;
   const given = Object.entries(environment).filter(([, value]) => value !== undefined && value !== '');
-  return { ...readSection(path, section), ...Object.fromEntries(given) };
+  return { ...withoutOverruled(readSection(path, section), environment), ...Object.fromEntries(given) };
 }
 
 function configPath(argv: readonly string[]): string | undefined {

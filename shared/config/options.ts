@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CdcError } from '../errors/cdc-error.ts';
+import { readSetting } from './secret-file.ts';
 import { Secret } from './secret.ts';
 
 /** One setting: declared once, and from that come parsing, messages, `--help` and the tables of the READMEs. */
@@ -104,8 +105,9 @@ export interface Problem {
 }
 
 /**
- * Reads the settings that are declared. An empty variable counts as not set, as Compose files write it.
- * Problems are collected, not thrown, so that a start reports them all at once.
+ * Reads the settings that are declared. An empty variable counts as not set, as Compose files write it; a secret may
+ * also stand in a file that `<name>_FILE` names. Problems are collected, not thrown, so that a start
+ * reports them all at once.
  */
 export function readOptions<O extends Options>(
   options: O,
@@ -114,8 +116,12 @@ export function readOptions<O extends Options>(
   const problems: Problem[] = [];
   const settings: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(options)) {
-    const given = environment[name];
-    const parsed = option.schema.safeParse(given === '' ? undefined : given);
+    const { given, problem } = readSetting(name, option.isSecret === true, environment);
+    if (problem !== undefined) {
+      problems.push(problem);
+      continue;
+    }
+    const parsed = option.schema.safeParse(given);
     if (parsed.success) settings[name] = parsed.data;
     else problems.push({ name, message: describe(option, given, parsed.error.issues[0]?.message ?? 'is not right') });
   }
@@ -124,7 +130,7 @@ export function readOptions<O extends Options>(
 
 function describe(option: Option<unknown>, given: string | undefined, issue: string): string {
   const wanted = `(${option.description})`;
-  if (given === undefined || given === '') return `is missing ${wanted}`;
+  if (given === undefined) return `is missing ${wanted}`;
   return `${option.isSecret === true ? '' : `is ${JSON.stringify(withoutLogin(given))}: `}${issue} ${wanted}`;
 }
 
