@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { SourceInput } from './stages/stage.ts';
 import type { Workload } from './workloads.ts';
 
 const PUBLICATION = 'bench';
@@ -7,23 +8,36 @@ const TEMPLATE_SLOT = 'bench_template';
 /** A database with one workload's changes in its log, and a slot in front of them that every run copies. */
 export class BenchDatabase {
   readonly url: string;
-  readonly publication = PUBLICATION;
   readonly #name: string;
   readonly #adminUrl: string;
   #copies = 0;
 
-  constructor(adminUrl: string, workload: Workload) {
+  constructor(adminUrl: string, name: string) {
     this.#adminUrl = adminUrl;
-    this.#name = `bench_${workload.name.replaceAll('-', '_')}_${process.pid}`;
+    this.#name = `bench_${name.replaceAll('-', '_')}_${process.pid}`;
     this.url = Object.assign(new URL(adminUrl), { pathname: `/${this.#name}` }).href;
   }
 
-  async create(workload: Workload): Promise<void> {
-    await this.#run(this.#adminUrl, `CREATE DATABASE ${this.#name}`);
-    await this.#run(this.url, workload.schema);
+  async create({ schema, load }: Pick<Workload, 'schema'> & Partial<Pick<Workload, 'load'>>): Promise<void> {
+    await this.createEmpty();
+    await this.#run(this.url, schema);
     await this.#run(this.url, `CREATE PUBLICATION ${PUBLICATION} FOR ALL TABLES`);
     await this.#run(this.url, `SELECT pg_create_logical_replication_slot('${TEMPLATE_SLOT}_${process.pid}', 'pgoutput')`);
-    await this.#run(this.url, workload.load);
+    if (load !== undefined) await this.#run(this.url, load);
+  }
+
+  /** A database for a sink: without a publication or a slot. */
+  async createEmpty(): Promise<void> {
+    await this.#run(this.#adminUrl, `CREATE DATABASE ${this.#name}`);
+  }
+
+  /** What a source needs to read it. */
+  input(slot: string, { kafkaBrokers, registryUrl }: { readonly kafkaBrokers: string; readonly registryUrl: string }): SourceInput {
+    return { postgresUrl: this.url, kafkaBrokers, registryUrl, slot, publication: PUBLICATION };
+  }
+
+  async query(sql: string): Promise<readonly Record<string, unknown>[]> {
+    return this.#run(this.url, sql);
   }
 
   /** A slot in front of all changes; drop it after the run, or the server keeps its log. */

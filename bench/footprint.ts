@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { Bench, BenchContext } from './bench.ts';
+import { Connector } from './connector.ts';
 import { BenchDatabase } from './database.ts';
-import { usageOf } from './measure.ts';
 import { sourceEnvironment } from './stages/source-process.ts';
+import { plainText, type ResultTable } from './table.ts';
 
-const ROOT = new URL('../', import.meta.url);
 const SETTLE_SECONDS = 15;
 const WATCH_SECONDS = 30;
 
@@ -15,65 +14,63 @@ export interface FootprintResult {
   readonly cpuShare: number;
 }
 
-interface Urls {
-  readonly postgresUrl: string;
-  readonly kafkaBrokers: string;
-  readonly registryUrl: string;
+/** Memory and CPU of a source and a sink while nothing changes in the database. */
+export const footprintBench: Bench = {
+  name: 'footprint',
+  about: 'memory and CPU of idle processes',
+  services: ['kafka', 'registry', 'postgres'],
+  run: async (context) => {
+    const results = await measureFootprint(context);
+    context.print(plainText(footprintTable(results)));
+    context.keep('footprint', results);
+  },
+};
+
+export function footprintTable(results: readonly FootprintResult[]): ResultTable {
+  return {
+    head: ['idle', 'resident MB', 'of a core'],
+    rows: results.map(({ process: name, residentBytes, cpuShare }) => [name, (residentBytes / 1e6).toFixed(0), `${(cpuShare * 100).toFixed(2)} %`]),
+  };
 }
 
-/** Memory and CPU of a source and a sink while nothing changes in the database. */
-export async function measureFootprint(urls: Urls, say: (line: string) => void): Promise<readonly FootprintResult[]> {
-  const workload = { name: 'idle', about: '', tables: ['public.t'], changes: 0, deletes: 0, schema: 'CREATE TABLE t (id int PRIMARY KEY)', load: 'SELECT 1' };
-  const database = new BenchDatabase(urls.postgresUrl, workload);
-  await database.create(workload);
+async function measureFootprint({ urls, options, say }: BenchContext): Promise<readonly FootprintResult[]> {
+  const database = new BenchDatabase(urls.postgresUrl, 'idle');
+  const copy = new BenchDatabase(urls.postgresUrl, 'idle_copy');
+  await database.create({ schema: 'CREATE TABLE t (id int PRIMARY KEY)' });
+  await copy.createEmpty();
   const slot = await database.newSlot();
   const name = `bench-idle-${process.pid}`;
-  const input = {
-    postgresUrl: database.url,
-    kafkaBrokers: urls.kafkaBrokers,
-    registryUrl: urls.registryUrl,
-    slot,
-    publication: database.publication,
-    endOfLog: '',
-    tables: workload.tables,
-    changes: 0,
-    deletes: 0,
-    runName: name,
-  };
-  const sink = {
-    SINK_TYPE: 'postgres',
-    SINK_NAME: name,
-    SINK_TOPICS: `${name}.*`,
-    SINK_URL: database.url,
-    SINK_SCHEMA: 'copy',
-    KAFKA_BROKERS: urls.kafkaBrokers,
-    SCHEMA_REGISTRY_URL: urls.registryUrl,
-    LOG_LEVEL: 'warn',
-  };
-  const children = [
-    {
-      name: 'source',
-      child: spawn(process.execPath, ['sources/main.ts'], { cwd: ROOT, env: { ...process.env, ...sourceEnvironment(input) }, stdio: 'inherit' }),
-    },
-    { name: 'sink', child: spawn(process.execPath, ['sinks/main.ts'], { cwd: ROOT, env: { ...process.env, ...sink }, stdio: 'inherit' }) },
-  ];
+  const kafka = { KAFKA_BROKERS: urls.kafkaBrokers, SCHEMA_REGISTRY_URL: urls.registryUrl };
   try {
-    say(`footprint: letting both settle for ${SETTLE_SECONDS} s, then watching for ${WATCH_SECONDS} s …`);
-    await seconds(SETTLE_SECONDS);
-    const before = children.map(({ child }) => usageOf(child.pid ?? 0));
-    await seconds(WATCH_SECONDS);
-    const results = children.map(({ name: kind, child }, index) => {
-      const after = usageOf(child.pid ?? 0);
-      return { process: kind, residentBytes: after.residentBytes, cpuShare: (after.cpuSeconds - (before[index]?.cpuSeconds ?? 0)) / WATCH_SECONDS };
+    await using source = await Connector.start({
+      program: 'source',
+      settings: sourceEnvironment({ ...database.input(slot, urls), tables: ['public.t'], runName: name }),
     });
-    process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
-    return results;
+    await source.untilReady();
+    await using sink = await Connector.start({
+      program: 'sink',
+      settings: { ...kafka, SINK_TYPE: 'postgres', SINK_NAME: name, SINK_TOPICS: `${name}.*`, SINK_URL: copy.url },
+    });
+    await sink.untilReady();
+    const settle = options.seconds ?? SETTLE_SECONDS;
+    const watch = options.seconds ?? WATCH_SECONDS;
+    say(`footprint: letting both settle for ${settle} s, then watching for ${watch} s …`);
+    return await watchIdle({ source, sink }, settle, watch);
   } finally {
-    for (const { child } of children) child.kill('SIGTERM');
-    await Promise.all(children.map(({ child }) => once(child, 'exit')));
     await database.dropSlot(slot);
     await database.drop();
+    await copy.drop();
   }
+}
+
+async function watchIdle(processes: Readonly<Record<string, Connector>>, settle: number, watch: number): Promise<readonly FootprintResult[]> {
+  await seconds(settle);
+  const before = Object.values(processes).map((connector) => connector.usage().cpuSeconds);
+  await seconds(watch);
+  return Object.entries(processes).map(([name, connector], index) => {
+    const { residentBytes, cpuSeconds } = connector.usage();
+    return { process: name, residentBytes, cpuShare: (cpuSeconds - (before[index] ?? 0)) / watch };
+  });
 }
 
 async function seconds(count: number): Promise<void> {

@@ -1,182 +1,213 @@
-import '../topics/kafka/quiet-timers.ts';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import kafkajs from 'kafkajs';
-import pg from 'pg';
+import type { Bench, BenchContext } from './bench.ts';
+import { Connector } from './connector.ts';
 import { BenchDatabase } from './database.ts';
-import { percentile } from './measure.ts';
+import { Latencies, type LatencyFigures } from './latency/latencies.ts';
+import { type PulseTarget, watchedClickHouse, watchedPostgres, watchTarget } from './latency/target-watch.ts';
+import { TopicListener } from './latency/topic-listener.ts';
+import { debeziumLatency } from './peers/debezium.ts';
 import { sourceEnvironment } from './stages/source-process.ts';
+import { plainText, thousands, type ResultTable } from './table.ts';
 
 const ROOT = new URL('../', import.meta.url);
 const RATES = [200, 1000] as const;
-const PORT = 19_871;
+/** Debezium is asked for what its users see at the lower rate. */
+const DEBEZIUM_RATES = [200] as const;
 const WARM_UP_SECONDS = 5;
 const SECONDS = 20;
+const ARRIVAL_LIMIT_MS = 60_000;
+/** The default of 5 s says how long a batch gathers; this is for those who would rather have many small ones. */
+const SHORT_FLUSH_MS = '100';
 
-export interface LatencyResult {
+export interface LatencyResult extends LatencyFigures {
+  /** Whose work is between the commit and the reader. */
+  readonly who: string;
+  readonly to: string;
   readonly rate: number;
-  readonly records: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
+  /** What the database came to: below the rate where it could not keep up. */
+  readonly commitsPerSecond: number;
+  readonly config?: Readonly<Record<string, string>>;
 }
 
-interface Urls {
-  readonly postgresUrl: string;
-  readonly kafkaBrokers: string;
-  readonly registryUrl: string;
-}
-
-/**
- * From the commit of a change to a `read_committed` consumer that has it. Each row carries the time at which its
- * transaction was about to commit, by the same clock.
- */
-export async function measureLatency(urls: Urls, _peers: readonly string[], say: (line: string) => void): Promise<readonly LatencyResult[]> {
-  const database = new BenchDatabase(urls.postgresUrl, {
-    name: 'latency',
-    about: '',
-    tables: ['public.pulse'],
-    changes: 0,
-    deletes: 0,
-    schema: 'CREATE TABLE pulse (id bigint PRIMARY KEY, at_micros bigint)',
-    load: 'SELECT 1',
-  });
-  await database.create({
-    name: 'latency',
-    about: '',
-    tables: [],
-    changes: 0,
-    deletes: 0,
-    schema: 'CREATE TABLE pulse (id bigint PRIMARY KEY, at_micros bigint)',
-    load: 'SELECT 1',
-  });
-  const slot = await database.newSlot();
-  const name = `bench-latency-${process.pid}`;
-  const input = {
-    postgresUrl: database.url,
-    kafkaBrokers: urls.kafkaBrokers,
-    registryUrl: urls.registryUrl,
-    slot,
-    publication: database.publication,
-    endOfLog: '',
-    tables: ['public.pulse'],
-    changes: 0,
-    deletes: 0,
-    runName: name,
-  };
-  const source = spawn(process.execPath, ['sources/main.ts'], {
-    cwd: ROOT,
-    env: { ...process.env, ...sourceEnvironment(input) },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  const listener = new PulseListener(urls.kafkaBrokers, `${name}.public.pulse`);
-  try {
-    await untilStreaming();
-    await listener.start();
+/** From just before a change's commit to the one who reads it. */
+export const latencyBench: Bench = {
+  name: 'latency',
+  about: 'from a commit to a read_committed consumer, and to each sink, at 200 and 1,000 commits a second',
+  services: ['kafka', 'registry', 'postgres', 'clickhouse'],
+  run: async (context) => {
     const results: LatencyResult[] = [];
-    for (const rate of RATES) {
-      say(`latency: ${rate} commits a second for ${SECONDS} s …`);
-      await commitPulses(database.url, rate, WARM_UP_SECONDS);
-      listener.clear();
-      const committed = await commitPulses(database.url, rate, SECONDS);
-      results.push({ rate, ...(await listener.take(committed)) });
-      process.stdout.write(`${JSON.stringify(results.at(-1))}\n`);
-    }
-    return results;
+    await withPulses(context, async (pulses) => {
+      results.push(...(await measureSource(context, pulses)));
+      if (context.options.peers.includes('debezium'))
+        for (const tuning of ['defaults', 'low-latency'] as const) results.push(...(await measureDebezium(context, pulses, tuning)));
+    });
+    context.print(plainText(latencyTable(results)));
+    context.keep('latency', results);
+  },
+};
+
+export function latencyTable(results: readonly LatencyResult[]): ResultTable {
+  const ms = (value: number) => value.toFixed(value < 10 ? 1 : 0);
+  return {
+    head: ['', 'to', 'commits/s', 'rows', 'p50 ms', 'p99 ms', 'most ms'],
+    rows: results.map(({ who, to, commitsPerSecond, records, p50Ms, p99Ms, maxMs }) => [
+      who,
+      to,
+      thousands(commitsPerSecond),
+      thousands(records),
+      ms(p50Ms),
+      ms(p99Ms),
+      ms(maxMs),
+    ]),
+  };
+}
+
+/** A database with an empty table of pulses, and what commits to it. */
+class Pulses {
+  readonly #context: BenchContext;
+  readonly database: BenchDatabase;
+  #nextId = 0;
+
+  constructor(context: BenchContext, database: BenchDatabase) {
+    this.#context = context;
+    this.database = database;
+  }
+
+  /** One rate: first for the warm-up, then for the figures; `observe` enters the rows that it sees. */
+  async measure(rate: number, observe: (latencies: Latencies) => Promise<void> | undefined): Promise<LatencyFigures & { readonly commitsPerSecond: number }> {
+    const { options } = this.#context;
+    await this.#commit(rate, WARM_UP_SECONDS);
+    const seconds = options.seconds ?? SECONDS;
+    const latencies = new Latencies(this.#nextId, rate * seconds);
+    const observed = observe(latencies);
+    const commitsPerSecond = await this.#commit(rate, seconds);
+    const figures = await latencies.figures(ARRIVAL_LIMIT_MS);
+    await observed;
+    return { ...figures, commitsPerSecond };
+  }
+
+  /** Gives how many there were a second. */
+  async #commit(rate: number, seconds: number): Promise<number> {
+    const args = ['bench/latency/pulse-load.ts', this.database.url, String(rate), String(seconds), String(this.#nextId)];
+    this.#nextId += rate * seconds;
+    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.on('data', (text: Buffer) => void (output += text.toString()));
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0) throw new Error(`the load ended with ${code}`);
+    return (JSON.parse(output) as { readonly commitsPerSecond: number }).commitsPerSecond;
+  }
+}
+
+async function withPulses(context: BenchContext, use: (pulses: Pulses) => Promise<void>): Promise<void> {
+  const database = new BenchDatabase(context.urls.postgresUrl, 'latency');
+  await database.create({ schema: 'CREATE TABLE pulse (id bigint PRIMARY KEY, at_micros bigint)' });
+  try {
+    await use(new Pulses(context, database));
   } finally {
-    await listener.stop();
-    source.kill('SIGTERM');
-    await once(source, 'exit');
-    await database.dropSlot(slot);
     await database.drop();
   }
 }
 
-/** The table's topic is there once the source streams. */
-async function untilStreaming(): Promise<void> {
-  for (;;) {
-    const response = await fetch(`http://127.0.0.1:${PORT}/readyz`).catch(() => undefined);
-    if (response?.ok === true) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+async function measureSource(context: BenchContext, pulses: Pulses): Promise<readonly LatencyResult[]> {
+  const { urls } = context;
+  const slot = await pulses.database.newSlot();
+  const name = `bench-latency-${process.pid}`;
+  const settings = sourceEnvironment({ ...pulses.database.input(slot, urls), tables: ['public.pulse'], runName: name });
+  try {
+    await using source = await Connector.start({ program: 'source', settings });
+    await source.untilReady();
+    const toConsumer = await measureTopic(context, pulses, { who: 'dbmazz', topic: `${name}.public.pulse`, rates: RATES });
+    return [...toConsumer, ...(await measureSinks(context, pulses, name))];
+  } finally {
+    await pulses.database.dropSlot(slot);
   }
 }
 
-let nextId = 0;
+interface Topic {
+  readonly who: string;
+  readonly topic: string;
+  readonly rates: readonly number[];
+}
 
-/** Commits single inserts at an even rate over several connections; gives how many. */
-async function commitPulses(url: string, rate: number, seconds: number): Promise<number> {
-  const pool = new pg.Pool({ connectionString: url, max: 8 });
-  const started = performance.now();
-  const running: Promise<unknown>[] = [];
-  for (let count = 0; count < rate * seconds;) {
-    const due = Math.min(rate * seconds, Math.floor(((performance.now() - started) / 1000) * rate));
-    for (; count < due; count++) {
-      // The transaction's work is its insert: clock_timestamp() is taken within microseconds of its commit.
-      running.push(pool.query('INSERT INTO pulse VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)', [nextId++]));
+async function measureTopic({ urls, say }: BenchContext, pulses: Pulses, { who, topic, rates }: Topic): Promise<readonly LatencyResult[]> {
+  const listener = new TopicListener(urls.kafkaBrokers, topic);
+  try {
+    await listener.start();
+    const results: LatencyResult[] = [];
+    for (const rate of rates) {
+      say(`latency: ${who} to a consumer, ${rate} commits a second …`);
+      const figures = await pulses.measure(rate, (latencies) => {
+        listener.listen(latencies);
+        return undefined;
+      });
+      results.push({ who, to: 'consumer', rate, ...figures });
     }
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  await Promise.all(running);
-  await pool.end();
-  return rate * seconds;
-}
-
-class PulseListener {
-  readonly #topic: string;
-  readonly #consumer;
-  #latencies: number[] = [];
-  #wanted = Infinity;
-  #reached = Promise.withResolvers<void>();
-
-  constructor(brokers: string, topic: string) {
-    this.#topic = topic;
-    const client = new kafkajs.Kafka({ clientId: 'latency', brokers: brokers.split(','), logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 20 } });
-    this.#consumer = client.consumer({ groupId: `latency-${process.pid}`, readUncommitted: false });
-  }
-
-  async start(): Promise<void> {
-    const joined = Promise.withResolvers<void>();
-    this.#consumer.on(this.#consumer.events.GROUP_JOIN, () => joined.resolve());
-    await this.#consumer.connect();
-    await this.#consumer.subscribe({ topic: this.#topic, fromBeginning: true });
-    await this.#consumer.run({
-      autoCommit: false,
-      eachBatch: async ({ batch }) => {
-        const now = Date.now() + (performance.now() % 1);
-        for (const { value } of batch.messages) if (value !== null) this.#latencies.push(now - committedAtMs(value));
-        if (this.#latencies.length >= this.#wanted) this.#reached.resolve();
-      },
-    });
-    await joined.promise;
-  }
-
-  clear(): void {
-    this.#latencies = [];
-    this.#wanted = Infinity;
-    this.#reached = Promise.withResolvers();
-  }
-
-  async take(count: number): Promise<{ records: number; p50Ms: number; p99Ms: number; maxMs: number }> {
-    this.#wanted = count;
-    if (this.#latencies.length < count) await this.#reached.promise;
-    const sorted = this.#latencies.toSorted((a, b) => a - b);
-    return { records: sorted.length, p50Ms: percentile(sorted, 0.5), p99Ms: percentile(sorted, 0.99), maxMs: sorted.at(-1) ?? 0 };
-  }
-
-  async stop(): Promise<void> {
-    await this.#consumer.disconnect();
+    return results;
+  } finally {
+    await listener.stop();
   }
 }
 
-/** `after.at_micros` of a pulse: header, absent before, present after, id, branch, then the time as a zig-zag long. */
-function committedAtMs(value: Buffer): number {
-  let at = 7;
-  while ((value[at++] ?? 0) > 0x7f);
-  at++;
-  let zigzag = 0;
-  for (let factor = 1; ; factor *= 0x80) {
-    const byte = value[at++] ?? 0;
-    zigzag += (byte & 0x7f) * factor;
-    if (byte < 0x80) return zigzag / 2 / 1000;
+async function measureDebezium(context: BenchContext, pulses: Pulses, tuning: 'defaults' | 'low-latency'): Promise<readonly LatencyResult[]> {
+  const slot = await pulses.database.newSlot();
+  const job = { ...pulses.database.input(slot, context.urls), tables: ['public.pulse'], topicPrefix: `bench-debezium-${tuning}-${process.pid}`, tuning };
+  try {
+    await using running = await debeziumLatency({ ...job, onProgress: context.say });
+    const [topic = ''] = running.topics;
+    const results = await measureTopic(context, pulses, { who: `Debezium, ${tuning}`, topic, rates: DEBEZIUM_RATES });
+    return results.map((result) => ({ ...result, config: running.config }));
+  } finally {
+    await pulses.database.dropSlot(slot);
+  }
+}
+
+/** Each sink by itself: as it comes, and with a short flush interval. */
+async function measureSinks(context: BenchContext, pulses: Pulses, sourceName: string): Promise<readonly LatencyResult[]> {
+  const { urls } = context;
+  const copy = new BenchDatabase(urls.postgresUrl, 'latency_copy');
+  await copy.createEmpty();
+  const kinds = [
+    { kind: 'PostgreSQL', settings: { SINK_TYPE: 'postgres', SINK_URL: copy.url }, open: () => watchedPostgres(copy.url) },
+    { kind: 'ClickHouse', settings: { SINK_TYPE: 'clickhouse', SINK_URL: urls.clickhouseUrl }, open: () => watchedClickHouse(urls.clickhouseUrl, 'default') },
+  ];
+  const results: LatencyResult[] = [];
+  try {
+    for (const { kind, settings, open } of kinds) {
+      for (const flush of [undefined, SHORT_FLUSH_MS]) {
+        const to = flush === undefined ? `${kind} sink` : `${kind} sink, FLUSH_INTERVAL_MS=${flush}`;
+        const more = flush === undefined ? {} : { FLUSH_INTERVAL_MS: flush };
+        results.push(...(await measureSink(context, pulses, { sourceName, to, settings: { ...settings, ...more }, target: open() })));
+      }
+    }
+    return results;
+  } finally {
+    await copy.drop();
+  }
+}
+
+interface WatchedSink {
+  readonly sourceName: string;
+  readonly to: string;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly target: PulseTarget;
+}
+
+async function measureSink({ urls, say }: BenchContext, pulses: Pulses, { sourceName, to, settings, target }: WatchedSink): Promise<readonly LatencyResult[]> {
+  const common = { SINK_NAME: `${sourceName}-${settings['SINK_TYPE']}`, SINK_TOPICS: `${sourceName}.*` };
+  const kafka = { KAFKA_BROKERS: urls.kafkaBrokers, SCHEMA_REGISTRY_URL: urls.registryUrl };
+  try {
+    await using sink = await Connector.start({ program: 'sink', settings: { ...kafka, ...common, ...settings } });
+    await sink.untilReady();
+    const results: LatencyResult[] = [];
+    for (const rate of RATES) {
+      say(`latency: dbmazz to ${to}, ${rate} commits a second …`);
+      const figures = await pulses.measure(rate, (latencies) => watchTarget(target, latencies));
+      results.push({ who: 'dbmazz', to, rate, ...figures });
+    }
+    return results;
+  } finally {
+    await target.close();
   }
 }

@@ -1,134 +1,94 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { startStack } from '../stack/mod.ts';
-import { BenchDatabase } from './database.ts';
-import { measureConsume } from './consume.ts';
-import { measureFootprint } from './footprint.ts';
-import { measureLatency } from './latency.ts';
-import { debeziumStages } from './stages/debezium.ts';
-import { avroStage, nowhereStage } from './stages/in-process.ts';
-import { findRecvlogical, recvlogicalStage } from './stages/recvlogical.ts';
-import { compressedStage, sourceStage } from './stages/source-process.ts';
-import type { Stage, StageResult } from './stages/stage.ts';
-import { printTable } from './table.ts';
-import { findWorkload, type Workload, WORKLOADS } from './workloads.ts';
+import type { Bench, BenchOptions } from './bench.ts';
+import { consumeBench } from './consume.ts';
+import { footprintBench } from './footprint.ts';
+import { latencyBench } from './latency.ts';
+import { backlogBench } from './log-stages.ts';
+import { writePage } from './page.ts';
+import { writeResult } from './results.ts';
+import { WORKLOADS } from './workloads.ts';
 
-const HELP = `npm run bench                                   the backlog of a million changes: pg_recvlogical and one source process
-npm run bench -- --workload wide,jsonb          other workloads: ${WORKLOADS.map(({ name }) => name).join(', ')}
-npm run bench -- --stages all                   also log to nowhere, log to Avro, compressed
-npm run bench -- --peers debezium               also Debezium on Kafka Connect, with defaults and tuned
-npm run bench -- --runs 5                       runs of each, in turn (3 by default)
-npm run bench -- --latency                      commit to consumer, at 200 and 1,000 commits a second
-npm run bench -- --footprint                    idle processes
-npm run bench -- --consume                      Kafka to nowhere: the backlog decoded by one consumer
-npm run bench -- --save                         keep the results in bench/results`;
+/** Without a word of its own the first is run; `all` runs them in this order. */
+const BENCHES: readonly Bench[] = [backlogBench, consumeBench, latencyBench, footprintBench];
 
-interface Summary {
-  readonly stage: string;
-  readonly about: string;
-  readonly runs: readonly StageResult[];
-}
+const WIDTH = 48;
+const HELP = [
+  ['', 'the backlog of a million changes: pg_recvlogical and one source process'],
+  ['--workload wide,jsonb', `other workloads: ${WORKLOADS.map(({ name }) => name).join(', ')}`],
+  ['--stages all', 'also log to nowhere, log to Avro, compressed'],
+  ['--peers debezium', 'also Debezium on Kafka Connect, where a bench has it as a peer'],
+  ['--runs 5', 'runs of each, in turn (3 by default)'],
+  ['--rows 100000, --seconds 5', 'more or fewer than a bench takes by itself'],
+  ...BENCHES.slice(1).map(({ name, about }) => [name, about] as const),
+  ['all --save', 'everything in turn, for a quiet machine, and the page'],
+  ['page', 'bench/README.md from bench/results'],
+  ['… --save', 'keep the results in bench/results'],
+].map(([words, about]) => `${`npm run bench -- ${words}`.padEnd(WIDTH)}${about}`);
+
+/** Words are taken with and without dashes before them: `sinks` and `--sinks`. */
+const WORDS = [...BENCHES.map(({ name }) => name), 'all', 'page'];
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const args = process.argv.slice(2).map((arg) => (arg.startsWith('--') && WORDS.includes(arg.slice(2)) ? arg.slice(2) : arg));
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
     options: {
       workload: { type: 'string', default: 'backlog' },
       stages: { type: 'string', default: 'main' },
       peers: { type: 'string', default: '' },
       runs: { type: 'string', default: '3' },
-      latency: { type: 'boolean', default: false },
-      footprint: { type: 'boolean', default: false },
-      consume: { type: 'boolean', default: false },
+      rows: { type: 'string' },
+      seconds: { type: 'string' },
       save: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
+  const unknown = positionals.filter((word) => !WORDS.includes(word));
+  if (values.help || unknown.length > 0) {
+    process.stdout.write(`${[...unknown.map((word) => `There is no bench ${word}.`), ...HELP].join('\n')}\n`);
+    process.exitCode = unknown.length > 0 ? 2 : 0;
     return;
   }
-  await using stack = await startStack({ services: ['kafka', 'registry', 'postgres'], onProgress: say });
-  if (values.latency) return keep(values.save, 'latency', await measureLatency(stack.urls, values.peers.split(','), say));
-  if (values.footprint) return keep(values.save, 'footprint', await measureFootprint(stack.urls, say));
-  if (values.consume) return keep(values.save, 'consume', await measureConsume(stack.urls, Number(values.runs), say));
-  for (const name of values.workload.split(',')) {
-    const workload = findWorkload(name);
-    const stages = stagesOf(values.stages, values.peers.split(','));
-    keep(values.save, workload.name, await runWorkload(stack.urls, workload, stages, Number(values.runs)));
-  }
+  const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+  const options = { ...values, rows: number(values.rows), seconds: number(values.seconds), peers: values.peers.split(','), runs: Number(values.runs) };
+  if (positionals.includes('page')) return writePage();
+  if (positionals.includes('all')) return runAll(options);
+  const named = BENCHES.filter(({ name }) => positionals.includes(name));
+  for (const bench of named.length === 0 ? [backlogBench] : named) await runBench(bench, options);
 }
 
-function stagesOf(wanted: string, peers: readonly string[]): readonly Stage[] {
-  const limit = findRecvlogical() === undefined ? [] : [recvlogicalStage];
-  if (limit.length === 0) say('pg_recvlogical is not installed: install PostgreSQL’s client programs to have the limit beside it');
-  const own = wanted === 'all' ? [nowhereStage, avroStage, sourceStage, compressedStage] : [sourceStage];
-  return [...limit, ...own, ...(peers.includes('debezium') ? debeziumStages : [])];
+/** On a stack of its own, so that none works on what another left behind. */
+async function runBench(bench: Bench, options: BenchOptions): Promise<void> {
+  await using stack = await startStack({ services: bench.services, onProgress: say });
+  const keep = (name: string, results: unknown): void => {
+    if (!options.save) return;
+    writeResult(name, results);
+    say(`kept in bench/results/${name}.json`);
+  };
+  await bench.run({ urls: stack.urls, options, say, print: (text) => void process.stdout.write(`${text}\n`), keep });
 }
 
-/** Every stage in turn, then all again: a slow minute of the machine hits them all. */
-async function runWorkload(
-  urls: { postgresUrl: string; kafkaBrokers: string; registryUrl: string },
-  workload: Workload,
-  stages: readonly Stage[],
-  runs: number,
-): Promise<readonly Summary[]> {
-  const database = new BenchDatabase(urls.postgresUrl, workload);
-  say(`${workload.name}: making ${workload.changes.toLocaleString('en')} changes (${workload.about}) …`);
-  await database.create(workload);
-  const endOfLog = await database.endOfLog();
-  const results = new Map<Stage, StageResult[]>(stages.map((stage) => [stage, []]));
-  try {
-    for (let run = 1; run <= runs; run++) {
-      for (const stage of stages) {
-        say(`${workload.name}: run ${run} of ${runs}, ${stage.name} …`);
-        results.get(stage)?.push(await runOnce(urls, { workload, database, endOfLog, stage, run }));
-      }
+/** The main workload as often as asked for and with everything beside it, the others once. One that fails does not keep the others from running. */
+async function runAll(options: BenchOptions): Promise<void> {
+  const startedAt = performance.now();
+  const others = WORKLOADS.map(({ name }) => name).filter((name) => name !== 'backlog');
+  const plan: readonly (readonly [Bench, Partial<BenchOptions>])[] = [
+    [backlogBench, { stages: 'all', peers: ['debezium'] }],
+    [backlogBench, { workload: others.join(','), runs: 1 }],
+    ...BENCHES.slice(1).map((bench) => [bench, { peers: ['debezium'] }] as const),
+  ];
+  for (const [bench, special] of plan) {
+    try {
+      await runBench(bench, { ...options, ...special });
+    } catch (error) {
+      process.exitCode = 1;
+      say(`${bench.name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     }
-  } finally {
-    await database.drop();
+    say(`${((performance.now() - startedAt) / 60_000).toFixed(1)} minutes so far`);
   }
-  const summaries = stages.map((stage) => ({ stage: stage.name, about: stage.about, runs: results.get(stage) ?? [] }));
-  printTable(workload, summaries);
-  return summaries;
-}
-
-interface OneRun {
-  readonly workload: Workload;
-  readonly database: BenchDatabase;
-  readonly endOfLog: string;
-  readonly stage: Stage;
-  readonly run: number;
-}
-
-async function runOnce(urls: { kafkaBrokers: string; registryUrl: string }, { workload, database, endOfLog, stage, run }: OneRun): Promise<StageResult> {
-  const slot = await database.newSlot();
-  try {
-    return await stage.run({
-      postgresUrl: database.url,
-      kafkaBrokers: urls.kafkaBrokers,
-      registryUrl: urls.registryUrl,
-      slot,
-      publication: database.publication,
-      endOfLog,
-      tables: workload.tables,
-      changes: workload.changes,
-      deletes: workload.deletes,
-      runName: `bench-${process.pid}-${stage.name.replaceAll(/[^a-z]/g, '')}-${run}`,
-    });
-  } finally {
-    await database.dropSlot(slot);
-  }
-}
-
-function keep(isSaved: boolean, name: string, results: unknown): void {
-  if (!isSaved) return;
-  const folder = new URL('results/', import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version };
-  const file = new URL(`${name}.json`, folder);
-  writeFileSync(file, `${JSON.stringify({ name, measuredAt: new Date().toISOString(), machine, results }, null, 2)}\n`);
-  say(`kept in bench/results/${name}.json`);
+  if (options.save) writePage();
 }
 
 function say(line: string): void {

@@ -1,38 +1,26 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { buildBarChart } from './bar-chart.ts';
+import type { StageRuns } from './log-stages.ts';
 import { median } from './measure.ts';
+import { readResult, type ResultFile, RESULTS } from './results.ts';
 import { tableRows } from './table.ts';
 import { WORKLOADS } from './workloads.ts';
 
-const RESULTS = new URL('results/', import.meta.url);
 const PAGE = new URL('README.md', import.meta.url);
 const MARK = '<!-- below this line the page is written by `node bench/page.ts` from bench/results -->';
 
-interface ResultFile<T> {
-  readonly name: string;
-  readonly measuredAt: string;
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly node: string };
-  readonly results: T;
-}
-
-interface StageRuns {
-  readonly stage: string;
-  readonly about: string;
-  readonly runs: readonly { readonly seconds: number; readonly cpuSeconds: number; readonly peakBytes: number }[];
-}
-
 /** Writes the measured part of bench/README.md, and its pictures, from the files in bench/results. */
-function writePage(): void {
+export function writePage(): void {
   const text = readFileSync(PAGE, 'utf8');
   const head = text.slice(0, text.indexOf(MARK) + MARK.length);
-  const sections = [...WORKLOADS.filter(({ name }) => hasResult(name)).map(({ name }) => workloadSection(name)), ...plainSections()];
+  const sections = [...WORKLOADS.map(({ name }) => workloadSection(name)).filter((section) => section !== ''), ...plainSections()];
   writeFileSync(PAGE, `${head}\n\n${sections.join('\n\n')}\n`);
 }
 
 function workloadSection(name: string): string {
-  const file = read<readonly StageRuns[]>(name);
+  const file = readResult<readonly StageRuns[]>(name);
   const workload = WORKLOADS.find((candidate) => candidate.name === name);
-  if (workload === undefined) return '';
+  if (workload === undefined || file === undefined) return '';
   const bars = file.results.map(({ stage, runs }) => ({ label: stage, value: median(runs.map(({ seconds }) => workload.changes / seconds)) }));
   writeFileSync(new URL(`${name}.svg`, RESULTS), buildBarChart(`${name}: changes a second (median)`, bars));
   const rows = tableRows(workload, file.results).map((cells) => `| ${cells.join(' | ')} |`);
@@ -48,10 +36,12 @@ ${aboutRuns(file, file.results[0]?.runs.length ?? 0)}`;
 }
 
 function plainSections(): string[] {
+  if (!existsSync(RESULTS)) return [];
   return readdirSync(RESULTS)
     .filter((file) => file.endsWith('.json') && !WORKLOADS.some(({ name }) => file === `${name}.json`))
     .map((file) => {
-      const found = read<unknown>(file.replace('.json', ''));
+      const found = readResult<unknown>(file.replace('.json', ''));
+      if (found === undefined) return '';
       return `## ${found.name}\n\n\`\`\`json\n${JSON.stringify(found.results, null, 2)}\n\`\`\`\n\n${aboutRuns(found, 1)}`;
     });
 }
@@ -60,12 +50,4 @@ function aboutRuns({ measuredAt, machine }: ResultFile<unknown>, runs: number): 
   return `${runs} ${runs === 1 ? 'run' : 'runs'} each, in turn, on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}; ${measuredAt.slice(0, 10)}.`;
 }
 
-function hasResult(name: string): boolean {
-  return existsSync(new URL(`${name}.json`, RESULTS));
-}
-
-function read<T>(name: string): ResultFile<T> {
-  return JSON.parse(readFileSync(new URL(`${name}.json`, RESULTS), 'utf8')) as ResultFile<T>;
-}
-
-writePage();
+if (import.meta.main) writePage();

@@ -7,14 +7,29 @@ interface Measured {
   readonly runs: readonly StageResult[];
 }
 
+/** A heading over cells. */
+export interface ResultTable {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
 /** Medians over the runs, the spread of the rate, and ratios against the first line. */
-export function printTable(workload: Workload, summaries: readonly Measured[]): void {
-  const lines = [['', 'changes/s', 'spread', 'CPU s', 'peak MB', 'of the first'], ...tableRows(workload, summaries)];
-  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
-  process.stdout.write(`\n${workload.name}: ${workload.about}\n`);
-  for (const line of lines)
-    process.stdout.write(`${line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart((widths[column] ?? 0) + 2))).join('')}\n`);
-  process.stdout.write('\n');
+export function describeStages(workload: Workload, summaries: readonly Measured[]): string {
+  const head = ['', 'changes/s', 'spread', 'CPU s', 'peak MB', 'of the first'];
+  return `\n${workload.name}: ${workload.about}\n${plainText({ head, rows: tableRows(workload, summaries) })}`;
+}
+
+/** The first column to the left, the others to the right. */
+export function plainText({ head, rows }: ResultTable): string {
+  const lines = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  const pad = (cell: string, column: number) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart((widths[column] ?? 0) + 2));
+  return `${lines.map((line) => line.map(pad).join('').trimEnd()).join('\n')}\n`;
+}
+
+export function markdown({ head, rows }: ResultTable): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n');
 }
 
 export function tableRows(workload: Workload, summaries: readonly Measured[]): string[][] {
@@ -33,6 +48,6 @@ export function tableRows(workload: Workload, summaries: readonly Measured[]): s
   });
 }
 
-function thousands(value: number): string {
+export function thousands(value: number): string {
   return Math.round(value).toLocaleString('en');
 }

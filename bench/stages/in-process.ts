@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { flagsOfScript } from '../connector.ts';
 import { sourceEnvironment } from './source-process.ts';
 import type { Stage, StageInput, StageResult } from './stage.ts';
 
@@ -13,7 +14,11 @@ export const avroStage: Stage = { name: 'log to Avro', about: 'envelopes and rec
 
 async function runChild(end: string, input: StageInput): Promise<StageResult> {
   const env = { ...process.env, ...sourceEnvironment(input) };
-  const child = spawn(process.execPath, ['bench/stages/source-child.ts', end, String(input.changes)], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...flagsOfScript('source'), 'bench/stages/source-child.ts', end, String(input.changes)], {
+    cwd: ROOT,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let output = '';
   child.stdout.on('data', (text: Buffer) => void (output += text.toString()));
   const [code] = (await once(child, 'close')) as [number | null];

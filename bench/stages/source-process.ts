@@ -1,12 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
-import { usageOf } from '../measure.ts';
-import type { Stage, StageInput, StageResult } from './stage.ts';
-
-const ROOT = new URL('../../', import.meta.url);
-const PORT = 19_870;
-const POLL_MS = 20;
+import { Connector } from '../connector.ts';
+import type { SourceInput, Stage, StageInput, StageResult } from './stage.ts';
 
 /** The product as its users run it: one source process, exactly once into the topics. Timed from its start. */
 export const sourceStage: Stage = {
@@ -21,7 +14,7 @@ export const compressedStage: Stage = {
   run: (input) => runSource(input, { KAFKA_COMPRESSION: 'zstd' }),
 };
 
-export function sourceEnvironment(input: StageInput): Record<string, string> {
+export function sourceEnvironment(input: SourceInput & Pick<StageInput, 'tables' | 'runName'>): Record<string, string> {
   return {
     SOURCE_TYPE: 'postgres',
     SOURCE_NAME: input.runName,
@@ -37,26 +30,9 @@ export function sourceEnvironment(input: StageInput): Record<string, string> {
 }
 
 async function runSource(input: StageInput, settings: Record<string, string>): Promise<StageResult> {
-  const startedAt = performance.now();
-  const env = { ...process.env, ...sourceEnvironment(input), HTTP_PORT: String(PORT), ...settings };
-  const child = spawn(process.execPath, ['sources/main.ts'], { cwd: ROOT, env, stdio: ['ignore', 'inherit', 'inherit'] });
-  const exited = once(child, 'exit');
-  while ((await publishedChanges()) < input.changes) {
-    if (child.exitCode !== null) throw new Error(`the source ended with ${child.exitCode}`);
-    await delay(POLL_MS);
-  }
-  const seconds = (performance.now() - startedAt) / 1000;
-  const { cpuSeconds, peakBytes } = usageOf(child.pid ?? 0);
-  child.kill('SIGTERM');
-  await exited;
+  await using source = await Connector.start({ program: 'source', settings: { ...sourceEnvironment(input), ...settings } });
+  await source.until(({ changes = 0 }) => changes >= input.changes);
+  const seconds = (performance.now() - source.startedAt) / 1000;
+  const { cpuSeconds, peakBytes } = source.usage();
   return { seconds, cpuSeconds, peakBytes };
-}
-
-async function publishedChanges(): Promise<number> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${PORT}/status`);
-    return ((await response.json()) as { changes: number }).changes;
-  } catch {
-    return 0;
-  }
 }

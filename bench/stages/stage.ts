@@ -1,10 +1,14 @@
-/** Where and how one run of a stage reads its workload. */
-export interface StageInput {
+/** The database that a source reads, and where it writes. */
+export interface SourceInput {
   readonly postgresUrl: string;
   readonly kafkaBrokers: string;
   readonly registryUrl: string;
   readonly slot: string;
   readonly publication: string;
+}
+
+/** Where and how one run of a stage reads its workload. */
+export interface StageInput extends SourceInput {
   readonly endOfLog: string;
   readonly tables: readonly string[];
   readonly changes: number;
