@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module';
-import { zstdDecompressSync } from 'node:zlib';
 import { crc32c } from '@node-rs/crc32';
-import type { Compression } from '../topics/kafka/compression.ts';
+import { type Compression, decompress } from '../topics/kafka/compression.ts';
 import { ABSENT, rangeOf, RecordBatchBuilder, type RecordHeader } from '../topics/kafka/record-batch.ts';
 
 export interface WantedRecord {
@@ -75,13 +74,15 @@ export function loadOriginal<T>(path: string): T {
 
 const KafkaDecoder = require('kafkajs/src/protocol/decoder.js') as new (bytes: Buffer) => object;
 
-/** Decodes with kafkajs' own code. */
+/** Decodes with kafkajs' own code; the codecs that it leaves to its users are ours. */
 export async function decodeByKafkajs(bytes: Buffer): Promise<DecodedBatch> {
   const { Codecs: codecs, Types } = require('kafkajs/src/protocol/message/compression/index.js') as {
     Codecs: Record<number, unknown>;
-    Types: { readonly ZSTD: number };
+    Types: { readonly Snappy: number; readonly LZ4: number; readonly ZSTD: number };
   };
-  codecs[Types.ZSTD] = () => ({ decompress: async (compressed: Buffer) => zstdDecompressSync(compressed) });
+  const missing = { snappy: Types.Snappy, lz4: Types.LZ4, zstd: Types.ZSTD } as const;
+  for (const codec of ['snappy', 'lz4', 'zstd'] as const)
+    codecs[missing[codec]] = () => ({ decompress: async (compressed: Buffer) => decompress(codec, compressed) });
   return loadOriginal<(decoder: object) => Promise<DecodedBatch>>(BATCH_DECODER)(new KafkaDecoder(bytes));
 }
 

@@ -38,6 +38,8 @@ export interface TablePublisherOptions extends EncoderIdentity {
   readonly topic: string;
   readonly partitions: number;
   readonly tombstones: boolean;
+  /** Of truncates: absent, but where the topic is compacted. */
+  readonly truncateKey: ByteRange;
   readonly nextVersion: () => number;
   readonly tails: PublishedTails;
 }
@@ -85,8 +87,9 @@ export class TablePublisher {
   publishTruncate(record: TruncateRecord, scope: EnvelopeScope, transaction: OpenTransaction | null, nowMs: number): void {
     this.#number('t', null, null, record.position.ordinal, transaction, nowMs);
     const value = this.#encoder.value(scope, this.#fields);
+    const key = this.#options.truncateKey;
     for (let partition = 0; partition < this.#options.partitions; partition++) {
-      if (!this.#isPublished(partition, record)) this.#producer.append(this.topic, partition, nowMs, ABSENT, value, NO_HEADERS);
+      if (!this.#isPublished(partition, record)) this.#producer.append(this.topic, partition, nowMs, key, value, NO_HEADERS);
     }
   }
 

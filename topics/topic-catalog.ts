@@ -5,7 +5,9 @@ import type { TableSchema } from '../shared/record/table-schema.ts';
 import { controlSchemas, type ControlRecords, plainCodec } from './avro/control-schemas.ts';
 import type { Registry } from './avro/registry.ts';
 import { buildEnvelopeSchema, buildKeySchema } from './avro/table-schemas.ts';
+import { buildTruncateKeySchema, TRUNCATE_KEY } from './avro/truncate-key.ts';
 import { frame } from './avro/wire-format.ts';
+import { ABSENT, type ByteRange, rangeOf } from './kafka/record-batch.ts';
 import type { TopicAdmin, TopicDefinition } from './kafka/topic-admin.ts';
 import type { RecordAppender } from './kafka/transactional-producer.ts';
 import { assertDistinctTopics, controlTopic, tableTopic } from './names.ts';
@@ -15,6 +17,8 @@ import { TablePublisher } from './table-publisher.ts';
 /** Tables whose schemas are registered side by side. */
 const REGISTER_AT_ONCE = 16;
 const MAX_RECORD_BYTES = 20 * 1024 * 1024;
+/** A compacted topic keeps every record for as long as Kafka keeps those of others by default: sinks need each delete, not only its tombstone. */
+const WHOLE_FOR_MS = 7 * 24 * 3600 * 1000;
 const WRITTEN_CONTROL_TOPICS = ['transaction', 'heartbeat', 'schema-changes', 'positions'] as const;
 
 export type ControlKind = keyof ControlRecords;
@@ -119,12 +123,24 @@ export class TopicCatalog {
         sourceName: this.#name,
         partitions: this.#producer.partitionCount(topic),
         tombstones: settings.TOMBSTONES,
+        truncateKey: await this.#truncateKey(table, topic),
         tails,
       },
       this.#producer,
     );
     this.#tables.set(table, publisher);
     this.#current.set(table.qualifiedName, table);
+  }
+
+  /** Compacted topics take no record without a key. */
+  async #truncateKey(table: TableSchema, topic: string): Promise<ByteRange> {
+    if (!this.#isCompacted(table)) return ABSENT;
+    const schema = buildTruncateKeySchema(topic);
+    return rangeOf(frame(await this.#registry.register(`${topic}-truncate-key`, schema), plainCodec<unknown>(schema).encode(TRUNCATE_KEY)));
+  }
+
+  #isCompacted(table: TableSchema): boolean {
+    return this.#options.settings.TOPIC_CLEANUP_POLICY === 'compact' && table.key.length > 0;
   }
 
   #controlTopics(): TopicDefinition[] {
@@ -146,7 +162,8 @@ export class TopicCatalog {
 
   #tableTopic(table: TableSchema): TopicDefinition {
     const { TOPIC_PARTITIONS, TOPIC_REPLICATION } = this.#options.settings;
-    const config = { 'cleanup.policy': 'delete', 'max.message.bytes': String(MAX_RECORD_BYTES) };
+    const cleanup = this.#isCompacted(table) ? { 'cleanup.policy': 'compact', 'min.compaction.lag.ms': String(WHOLE_FOR_MS) } : { 'cleanup.policy': 'delete' };
+    const config = { ...cleanup, 'max.message.bytes': String(MAX_RECORD_BYTES) };
     return { topic: tableTopic(this.#name, table), partitions: TOPIC_PARTITIONS, replication: TOPIC_REPLICATION, config };
   }
 }

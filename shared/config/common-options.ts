@@ -8,13 +8,16 @@ export const COMMON_OPTIONS = {
     'expected host:port',
   ),
   KAFKA_SSL: flag({ description: 'TLS to the brokers', default: false }),
+  KAFKA_SSL_CA: optionalText({ description: 'PEM file of the authority that signed the certificates of the brokers; those that Node knows if not set' }),
+  KAFKA_SSL_CERT: optionalText({ description: 'PEM file of our own certificate, for brokers that ask for one' }),
+  KAFKA_SSL_KEY: optionalText({ description: 'PEM file of the key of KAFKA_SSL_CERT' }),
   KAFKA_SASL_MECHANISM: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], {
     description: 'how to log in to the brokers',
     default: 'none',
   }),
   KAFKA_SASL_USERNAME: optionalText({ description: 'user at the brokers' }),
   KAFKA_SASL_PASSWORD: optionalSecret({ description: 'password at the brokers' }),
-  KAFKA_COMPRESSION: oneOf(['none', 'gzip', 'zstd'], { description: 'compression of the topics', default: 'none' }),
+  KAFKA_COMPRESSION: oneOf(['none', 'gzip', 'snappy', 'lz4', 'zstd'], { description: 'compression of the topics', default: 'none' }),
   SCHEMA_REGISTRY_URL: checked(
     text({ description: 'address of the schema registry, Confluent-compatible' }),
     isHttpUrl,

@@ -32,6 +32,7 @@ describe('defaults are those of the contract', () => {
         SNAPSHOT_PARALLEL_WORKERS: 2,
         TOPIC_PARTITIONS: 4,
         TOPIC_REPLICATION: undefined,
+        TOPIC_CLEANUP_POLICY: 'delete',
         TOMBSTONES: true,
         PUBLISH_TRUNCATE: true,
         PUBLISH_TRANSACTIONS: true,
@@ -66,6 +67,7 @@ test('what is required is asked for, all of it at once', () => {
 
 describe('what is wrong is told', () => {
   const cases: readonly (readonly [name: string, given: string, message: string])[] = [
+    ['TOPIC_CLEANUP_POLICY', 'compact,delete', 'expected one of: delete, compact'],
     ['KAFKA_BROKERS', 'localhost', 'expected host:port'],
     ['KAFKA_BROKERS', 'a:1,http://b:2', 'expected host:port'],
     ['SCHEMA_REGISTRY_URL', 'localhost:8081', 'expected http://'],

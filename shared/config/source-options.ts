@@ -28,6 +28,10 @@ export const SOURCE_OPTIONS = {
   SNAPSHOT_PARALLEL_WORKERS: integer({ description: 'chunks of the snapshot in flight, each of another table', default: 2, min: 1, max: 64 }),
   TOPIC_PARTITIONS: integer({ description: 'partitions of topics that we create', default: 4, min: 1, max: 10_000 }),
   TOPIC_REPLICATION: optionalInteger({ description: 'replicas of topics that we create; the broker decides if not set', min: 1, max: 100 }),
+  TOPIC_CLEANUP_POLICY: oneOf(['delete', 'compact'], {
+    description: 'cleanup.policy of table topics that we create; compact keeps the last record of each key, and does so for tables with a key alone',
+    default: 'delete',
+  }),
   TOMBSTONES: flag({ description: 'a null value after each delete, for compacted topics', default: true }),
   PUBLISH_TRUNCATE: flag({ description: 'publish TRUNCATE', default: true }),
   PUBLISH_TRANSACTIONS: flag({ description: 'publish BEGIN and END on the transaction topic', default: true }),

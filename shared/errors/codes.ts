@@ -33,6 +33,12 @@ export const CODES = {
     meaning: 'The server refused the user or the password.',
     remedy: 'Check user and password of the named setting.',
   },
+  TLS_FAILED: {
+    action: 'stop',
+    exitCode: EXIT.prerequisite,
+    meaning: 'No encrypted connection came about: one side does not trust the certificate of the other, or does not speak TLS.',
+    remedy: 'Check the TLS settings of the server that is named.',
+  },
   SETUP_VERSION: {
     action: 'stop',
     exitCode: EXIT.prerequisite,

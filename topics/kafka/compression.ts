@@ -1,9 +1,11 @@
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
+import { packSnappy, unpackSnappy } from './snappy-blocks.ts';
 
-export type Compression = 'none' | 'gzip' | 'zstd';
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
 
 /** The broker's numbers for codecs (Kafka protocol guide, record batch attributes). */
-export const COMPRESSION_ID: Record<Compression, number> = { none: 0, gzip: 1, zstd: 4 };
+export const COMPRESSION_ID: Record<Compression, number> = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 };
 
 export function compress(codec: Compression, bytes: Buffer): Buffer {
   switch (codec) {
@@ -11,6 +13,11 @@ export function compress(codec: Compression, bytes: Buffer): Buffer {
       return bytes;
     case 'gzip':
       return gzipSync(bytes, { level: constants.Z_BEST_SPEED });
+    case 'snappy':
+      return packSnappy(bytes);
+    case 'lz4':
+      // Independent blocks, as Java's reader wants them.
+      return compressFrameSync(bytes);
     case 'zstd':
       return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
   }
@@ -22,6 +29,10 @@ export function decompress(codec: Compression, bytes: Buffer): Buffer {
       return bytes;
     case 'gzip':
       return gunzipSync(bytes);
+    case 'snappy':
+      return unpackSnappy(bytes);
+    case 'lz4':
+      return decompressFrameSync(bytes);
     case 'zstd':
       return zstdDecompressSync(bytes);
   }

@@ -61,6 +61,12 @@ describe('errors without a name in the protocol', () => {
     expect(toKafkaError(Object.assign(new Error('no'), { name: 'KafkaJSSASLAuthenticationError' }), 'connecting').code).toBe('AUTH_FAILED');
   });
 
+  test('a certificate that is not trusted is TLS_FAILED, also where the client has wrapped it', () => {
+    const refused = new kafkajs.KafkaJSConnectionError('Connection error', { broker: 'a:1', code: 'SELF_SIGNED_CERT_IN_CHAIN' });
+    for (const error of [refused, retried(refused)]) expect(toKafkaError(error, 'connecting').code).toBe('TLS_FAILED');
+    expect(toKafkaError(new kafkajs.KafkaJSConnectionError('closed', { broker: 'a:1', code: 'ECONNREFUSED' }), 'connecting').code).toBe('KAFKA_UNAVAILABLE');
+  });
+
   test('a lost connection is KAFKA_UNAVAILABLE', () => {
     for (const error of [new kafkajs.KafkaJSConnectionError('closed'), new Error('boom'), 'a text', undefined])
       expect(toKafkaError(error, 'connecting').code).toBe('KAFKA_UNAVAILABLE');
@@ -90,6 +96,20 @@ describe('the configuration of the client', () => {
       expect(config).toMatchObject({ ssl: true, sasl: { mechanism, username: 'u', password: 'p' } });
     });
   }
+
+  describe('for TLS', () => {
+    const settings = (rest: Readonly<Record<string, string>>) => () => kafkaConfig(settingsOf({ KAFKA_SSL: 'true', ...rest }), 'me', silentLogger());
+    const here = import.meta.filename;
+
+    test.each<[string, Record<string, string>, string]>([
+      ['an authority without TLS', { KAFKA_SSL: 'false', KAFKA_SSL_CA: here }, 'KAFKA_SSL_CA set, and KAFKA_SSL is false'],
+      ['a certificate without its key', { KAFKA_SSL_CERT: here }, 'belong together'],
+      ['a file that is not there', { KAFKA_SSL_CA: '/nowhere/ca.pem' }, 'KAFKA_SSL_CA is "/nowhere/ca.pem"'],
+      ['a file that holds no certificate', { KAFKA_SSL_CA: here }, 'with a certificate'],
+    ])('%s is a mistake in the configuration', (_, rest, message) => {
+      expect(settings(rest)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }));
+    });
+  });
 
   test('a login without user or password is refused, and the password is not said', () => {
     for (const rest of [{ KAFKA_SASL_USERNAME: 'u' }, { KAFKA_SASL_PASSWORD: 'geheim' }]) {

@@ -4,16 +4,23 @@ import { CdcError, type ErrorContext } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { compress, decompress } from './compression.ts';
 import { kafkajs } from './fast-fetch.ts';
+import { tlsErrorCode, tlsOf } from './tls.ts';
 
 export type { KafkaConfig, Producer } from 'kafkajs';
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
 
-/** Node writes zstd by itself; kafkajs leaves the codec to its users. */
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async (encoder: { buffer: Buffer }) => compress('zstd', encoder.buffer),
-  decompress: async (buffer: Buffer) => decompress('zstd', buffer),
-});
+/** kafkajs brings gzip alone, and leaves the other codecs to its users. */
+for (const [type, codec] of [
+  [CompressionTypes.Snappy, 'snappy'],
+  [CompressionTypes.LZ4, 'lz4'],
+  [CompressionTypes.ZSTD, 'zstd'],
+] as const) {
+  CompressionCodecs[type] = () => ({
+    compress: async (encoder: { buffer: Buffer }) => compress(codec, encoder.buffer),
+    decompress: async (buffer: Buffer) => decompress(codec, buffer),
+  });
+}
 
 /** What every client of the broker is configured with. The client's own retries stay few: the runners retry. */
 export function kafkaConfig(settings: CommonSettings, clientId: string, log: Logger): KafkaConfig {
@@ -21,7 +28,7 @@ export function kafkaConfig(settings: CommonSettings, clientId: string, log: Log
   return {
     clientId,
     brokers: [...settings.KAFKA_BROKERS],
-    ssl: settings.KAFKA_SSL,
+    ssl: tlsOf(settings),
     ...(sasl === undefined ? {} : { sasl }),
     connectionTimeout: 5000,
     requestTimeout: 30_000,
@@ -63,6 +70,8 @@ function bridgeLog(log: Logger): logCreator {
 
 const ACCESS_ERRORS = new Set([
   'SASL_AUTHENTICATION_FAILED',
+  'UNSUPPORTED_SASL_MECHANISM',
+  'ILLEGAL_SASL_STATE',
   'TOPIC_AUTHORIZATION_FAILED',
   'GROUP_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
@@ -109,12 +118,26 @@ export function toKafkaError(error: unknown, doing: string, context: ErrorContex
       remedy: 'Check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, and the ACLs of that user.',
     });
   }
+  const tls = tlsErrorCode(error);
+  if (tls !== undefined) {
+    return new CdcError('TLS_FAILED', `No encrypted connection to the broker came about (${tls}) while ${doing}.`, {
+      ...details,
+      remedy:
+        'Check that KAFKA_SSL is as the broker wants it, that KAFKA_BROKERS has the names that its certificate is for, and KAFKA_SSL_CA, KAFKA_SSL_CERT and KAFKA_SSL_KEY.',
+    });
+  }
   if (type !== undefined && FENCED_ERRORS.has(type))
     return new CdcError('FENCED', `The broker no longer takes this producer's records (${type}) while ${doing}.`, details);
   if (type !== undefined && TOO_LARGE_ERRORS.has(type)) {
     return new CdcError('VALUE_OUT_OF_RANGE', `A record is larger than the broker takes, while ${doing}.`, {
       ...details,
       remedy: "Raise the topic's max.message.bytes.",
+    });
+  }
+  if (type === 'INVALID_RECORD') {
+    return new CdcError('CONFIG_INVALID', `The broker refuses a record while ${doing}: a compacted topic takes none without a key.`, {
+      ...details,
+      remedy: 'Set TOPIC_CLEANUP_POLICY=compact for topics that are compacted, and cleanup.policy=delete on the topics of tables without a key.',
     });
   }
   if (type !== undefined && REFUSED_ERRORS.has(type)) {

@@ -130,8 +130,8 @@ async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: r
 
 function codecOf(id: number): Compression {
   for (const [codec, known] of Object.entries(COMPRESSION_ID)) if (known === id) return codec as Compression;
-  throw new CdcError('PARSE_FAILED', `Records are compressed with a codec that is not read here (number ${id}): only none, gzip and zstd are.`, {
-    remedy: 'Set compression.type=producer on the topic; records written before that stay as they are.',
+  throw new CdcError('PARSE_FAILED', `Records are compressed with a codec that is not read here (number ${id}).`, {
+    remedy: 'Write them with gzip, snappy, lz4, zstd or none; records that are there already stay as they are.',
   });
 }
 

@@ -20,7 +20,7 @@ const records = fc.array(
   { minLength: 1, maxLength: 30 },
 );
 
-for (const compression of ['none', 'gzip', 'zstd'] as const) {
+for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
   test(`kafkajs reads what we build, compressed with ${compression}`, async () => {
     await fc.assert(
       fc.asyncProperty(records, async (wanted) => {

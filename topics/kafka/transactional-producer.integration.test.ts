@@ -152,7 +152,7 @@ test('of many transactions, half of them given up and fenced, the committed ones
 });
 
 describe('records', () => {
-  for (const compression of ['none', 'gzip', 'zstd'] as const) {
+  for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
     test(`of five megabytes are carried, compressed with ${compression}`, async () => {
       const topic = await newTopic();
       const producer = await open(`large-${compression}`, topic, compression);
@@ -168,6 +168,15 @@ describe('records', () => {
       expect(records[1]?.value?.equals(large)).toBe(true);
     });
   }
+
+  test.each(['gzip', 'snappy', 'lz4', 'zstd'])('are read as the broker itself compresses them with %s', async (compression) => {
+    const topic = await newTopic({ 'compression.type': compression });
+    const producer = await open(`broker-${compression}`, topic);
+    const bodies = Array.from({ length: 50 }, (_, number) => `${number} ${'dbmazz '.repeat(number * 30)}`);
+    for (const body of bodies) put(producer, topic, body);
+    await producer.commit();
+    expect(texts(await readCommitted(config, [topic]))).toEqual(bodies.toSorted());
+  });
 
   test('keep the order in which they were appended, over many requests', async () => {
     const topic = await newTopic();
