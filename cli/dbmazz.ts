@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { EXIT } from '../shared/errors/codes.ts';
 import { checkCommand } from './commands/check.ts';
 import { demoCommand } from './commands/demo.ts';
+import { runCommand } from './commands/run.ts';
 import { sinkCommand } from './commands/sink.ts';
 import { sourceCommand } from './commands/source.ts';
 import { statusCommand } from './commands/status.ts';
@@ -11,7 +12,7 @@ import { topicsCommand } from './commands/topics.ts';
 import { verifyCommand } from './commands/verify.ts';
 
 /** Each loads what it needs when it runs. */
-const COMMANDS = [sourceCommand, sinkCommand, checkCommand, topicsCommand, statusCommand, verifyCommand, demoCommand];
+const COMMANDS = [sourceCommand, sinkCommand, runCommand, checkCommand, topicsCommand, statusCommand, verifyCommand, demoCommand];
 
 function buildProgram(): Command {
   const program = new Command('dbmazz')

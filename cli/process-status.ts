@@ -18,8 +18,19 @@ export interface ProcessStatus {
 
 const TIMEOUT_MS = 3000;
 
-/** Asks `GET /status`. Throws `CONNECTION_LOST` or `AUTH_FAILED`. */
+/** Asks `GET /status` of a process with one source or sink. Throws `CONNECTION_LOST` or `AUTH_FAILED`. */
 export async function fetchStatus(address: string, token?: string): Promise<ProcessStatus> {
+  return parseStatus(await askStatus(address, token));
+}
+
+/** The same of a process with any number of them. */
+export async function fetchStatuses(address: string, token?: string): Promise<readonly ProcessStatus[]> {
+  const answer = await askStatus(address, token);
+  const { pipelines } = toObject(answer);
+  return Array.isArray(pipelines) ? pipelines.map(parseStatus) : [parseStatus(answer)];
+}
+
+async function askStatus(address: string, token: string | undefined): Promise<unknown> {
   const url = `${address.includes('://') ? address : `http://${address}`}/status`;
   const headers = token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` };
   let response: Response;
@@ -34,7 +45,7 @@ export async function fetchStatus(address: string, token?: string): Promise<Proc
   if (response.status === 401)
     throw new CdcError('AUTH_FAILED', `The process at ${address} asks for a token.`, { remedy: 'Set HTTP_TOKEN to the one that it was started with.' });
   if (!response.ok) throw new CdcError('CONNECTION_LOST', `The process at ${address} answered ${response.status}.`, { remedy: 'Check the address.' });
-  return parseStatus(await response.json());
+  return response.json();
 }
 
 export function parseStatus(raw: unknown): ProcessStatus {

@@ -8,6 +8,7 @@ import type { SinkConnector } from '../shared/connector/connector.ts';
 import { assertTokenWhereNeeded, serveHttp } from '../shared/observe/http.ts';
 import { createLogger } from '../shared/observe/log.ts';
 import { createMetrics } from '../shared/observe/metrics.ts';
+import type { Pipeline, PipelineOptions } from '../shared/process/pipeline.ts';
 import { runProcess } from '../shared/process/run-process.ts';
 import { allSinkOptionNames, findSink } from './create-sink.ts';
 import { runSink, SinkControl } from './runner/sink-runner.ts';
@@ -37,20 +38,27 @@ export function readSinkConfig(environment: Environment): SinkProcessConfig {
 /** One sink in the foreground. Gives the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   return runProcess(async (signal) => {
-    const { type, connector, settings } = readSinkConfig(loadEnvironment('sink', argv, process.env));
-    const name = settings.SINK_NAME;
-    const log = createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT, fields: { sink: name } });
-    const metrics = createMetrics('sink', name);
-    const status = new SinkStatus({ name, type }, metrics);
-    const control = new SinkControl();
-    const view = { notReady: () => status.notReady(), status: () => status, pause: () => control.set(true), resume: () => control.set(false) };
-    const http = await serveHttp(settings, view, metrics);
+    const config = readSinkConfig(loadEnvironment('sink', argv, process.env));
+    const pipeline = createSinkPipeline(config, { withProcessMetrics: true });
+    const http = await serveHttp(config.settings, pipeline.view, pipeline.metrics);
     try {
-      await runSink({ connector, settings, log, status, control, signal });
+      await pipeline.run(signal);
     } finally {
       await http?.close();
     }
   });
+}
+
+/** A sink with its log, its metrics and what it says of itself; nothing is opened until it runs. */
+export function createSinkPipeline({ type, connector, settings }: SinkProcessConfig, { withProcessMetrics }: PipelineOptions): Pipeline {
+  const name = settings.SINK_NAME;
+  const log = createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT, fields: { sink: name } });
+  const metrics = createMetrics('sink', name, withProcessMetrics);
+  const status = new SinkStatus({ name, type }, metrics);
+  const control = new SinkControl();
+  const view = { notReady: () => status.notReady(), status: () => status, pause: () => control.set(true), resume: () => control.set(false) };
+  const run = async (signal: AbortSignal) => runSink({ connector, settings, log, status, control, signal });
+  return { kind: 'sink', name, log, metrics, view, run };
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -10,6 +10,7 @@ import { CdcError } from '../shared/errors/cdc-error.ts';
 import { assertTokenWhereNeeded, serveHttp } from '../shared/observe/http.ts';
 import { createLogger } from '../shared/observe/log.ts';
 import { createMetrics } from '../shared/observe/metrics.ts';
+import type { Pipeline, PipelineOptions } from '../shared/process/pipeline.ts';
 import { runProcess } from '../shared/process/run-process.ts';
 import { allSourceOptionNames, findSource, sourceTypeProblem } from './create-source.ts';
 import { Gate, runSource } from './runner/source-runner.ts';
@@ -36,25 +37,32 @@ export function readSourceConfig(environment: Environment): SourceProcessConfig 
 /** One source in the foreground. Gives the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   return runProcess(async (signal) => {
-    const { connector, settings } = readSourceConfig(loadEnvironment('source', argv, process.env));
-    const name = settings.SOURCE_NAME;
-    const log = createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT, fields: { source: name } });
-    const metrics = createMetrics('source', name);
-    const status = new SourceStatus(name, metrics);
-    const gate = new Gate();
-    const hold = (isPaused: boolean) => {
-      status.isPaused = isPaused;
-      if (isPaused) gate.close();
-      else gate.open();
-    };
-    const view = { notReady: () => status.notReady(), status: () => status, pause: () => hold(true), resume: () => hold(false) };
-    const http = await serveHttp(settings, view, metrics);
+    const config = readSourceConfig(loadEnvironment('source', argv, process.env));
+    const pipeline = createSourcePipeline(config, { withProcessMetrics: true });
+    const http = await serveHttp(config.settings, pipeline.view, pipeline.metrics);
     try {
-      await runSource({ connector, settings, version: productVersion(), log, status, gate, signal });
+      await pipeline.run(signal);
     } finally {
       await http?.close();
     }
   });
+}
+
+/** A source with its log, its metrics and what it says of itself; nothing is opened until it runs. */
+export function createSourcePipeline({ connector, settings }: SourceProcessConfig, { withProcessMetrics }: PipelineOptions): Pipeline {
+  const name = settings.SOURCE_NAME;
+  const log = createLogger({ level: settings.LOG_LEVEL, format: settings.LOG_FORMAT, fields: { source: name } });
+  const metrics = createMetrics('source', name, withProcessMetrics);
+  const status = new SourceStatus(name, metrics);
+  const gate = new Gate();
+  const hold = (isPaused: boolean) => {
+    status.isPaused = isPaused;
+    if (isPaused) gate.close();
+    else gate.open();
+  };
+  const view = { notReady: () => status.notReady(), status: () => status, pause: () => hold(true), resume: () => hold(false) };
+  const run = async (signal: AbortSignal) => runSource({ connector, settings, version: productVersion(), log, status, gate, signal });
+  return { kind: 'source', name, log, metrics, view, run };
 }
 
 export function productVersion(): string {

@@ -3,7 +3,7 @@ import { readOptions, throwIfProblems } from '../../shared/config/options.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { EXIT } from '../../shared/errors/codes.ts';
 import { readLogSettings, withLogOverview } from './log-settings.ts';
-import { fetchStatus, type ProcessStatus } from '../process-status.ts';
+import { fetchStatuses, type ProcessStatus } from '../process-status.ts';
 import { formatCount, plainTable, print } from '../terminal.ts';
 
 export interface StatusOptions {
@@ -15,10 +15,15 @@ export interface StatusOptions {
 export async function showStatus(addresses: readonly string[], { sink, json }: StatusOptions): Promise<number> {
   if (sink !== undefined) return showGroup(sink, json === true);
   const token = readToken();
-  const statuses = await Promise.all(named(addresses).map(async (address) => ({ address, status: await fetchStatus(address, token) })));
-  if (json === true) print(JSON.stringify(Object.fromEntries(statuses.map(({ address, status }) => [address, status.raw])), null, 2));
-  else for (const { address, status } of statuses) print(describe(address, status));
+  const statuses = await Promise.all(named(addresses).map(async (address) => ({ address, found: await fetchStatuses(address, token) })));
+  if (json === true) print(JSON.stringify(Object.fromEntries(statuses.map(({ address, found }) => [address, rawOf(found)])), null, 2));
+  else for (const { address, found } of statuses) for (const status of found) print(describe(address, status));
   return EXIT.stopped;
+}
+
+/** One is shown as it is, several as a list. */
+function rawOf(found: readonly ProcessStatus[]): unknown {
+  return found.length === 1 ? found[0]?.raw : found.map(({ raw }) => raw);
 }
 
 function readToken(): string | undefined {

@@ -27,15 +27,23 @@ function configPath(argv: readonly string[]): string | undefined {
 }
 
 function readSection(path: string, section: string): Environment {
-  const document = readDocument(path);
-  const settings = document[section];
-  if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
-    throw new CdcError('CONFIG_INVALID', `${path} has no settings under "${section}:".`);
-  }
-  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key.toUpperCase(), toText(value, `${key} in ${path}`)]));
+  const settings = readConfigDocument(path)[section];
+  if (!isMapping(settings)) throw new CdcError('CONFIG_INVALID', `${path} has no settings under "${section}:".`);
+  return toSettings(settings, path);
 }
 
-function readDocument(path: string): Record<string, unknown> {
+/** Keys of a file as settings, each value as the text that it is there; lists with commas. `place` is for messages. */
+export function toSettings(mapping: unknown, place: string): Environment {
+  if (!isMapping(mapping)) throw new CdcError('CONFIG_INVALID', `${place} has no settings.`);
+  return Object.fromEntries(Object.entries(mapping).map(([key, value]) => [key.toUpperCase(), toText(value, `${key} in ${place}`)]));
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The file that `--config` names. */
+export function readConfigDocument(path: string): Record<string, unknown> {
   try {
     // Failsafe: every value is the text that it is in the file, so a password of digits keeps its zeros. Errors come
     // without the lines around a mistake, which may hold a password.

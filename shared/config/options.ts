@@ -145,10 +145,14 @@ const FOREIGN = /^(HTTP_PROXY|KAFKA_(HOME|OPTS|HEAP_OPTS|LOG4J_OPTS|JMX_OPTS|JMX
 
 /** Settings that look like ours and are not: most often typing mistakes. */
 export function findUnknown(environment: Environment, known: Iterable<string>): readonly Problem[] {
+  const ours = Object.keys(environment).filter((name) => PREFIXES.some((prefix) => name.startsWith(prefix)) && !FOREIGN.test(name));
+  return findUnknownNames(ours, known);
+}
+
+/** Names that are meant as settings of ours and are none. */
+export function findUnknownNames(given: readonly string[], known: Iterable<string>): readonly Problem[] {
   const names = new Set(known);
-  return Object.keys(environment)
-    .filter((name) => PREFIXES.some((prefix) => name.startsWith(prefix)) && !names.has(name) && !FOREIGN.test(name))
-    .map((name) => ({ name, message: `is not a setting of ours${suggest(name, names)}` }));
+  return given.filter((name) => !names.has(name)).map((name) => ({ name, message: `is not a setting of ours${suggest(name, names)}` }));
 }
 
 function suggest(name: string, known: ReadonlySet<string>): string {

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type HttpBindings, serve } from '@hono/node-server';
-import { type Context, Hono } from 'hono';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { CommonSettings } from '../config/common-options.ts';
 import { CdcError } from '../errors/cdc-error.ts';
 import type { Metrics } from './metrics.ts';
@@ -19,15 +19,25 @@ export interface HttpEndpoints {
   close(): Promise<void>;
 }
 
+/** Prometheus' text format. */
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
+
+type HttpSettings = Pick<CommonSettings, 'HTTP_HOST' | 'HTTP_PORT' | 'HTTP_TOKEN'>;
+type App = Hono<{ Bindings: HttpBindings }>;
 
 /** Serves `/healthz`, `/readyz`, `/metrics`, `/status`, `/pause` and `/resume`; nothing where HTTP_PORT is 0. */
 export async function serveHttp(settings: CommonSettings, view: ProcessView, metrics: Metrics): Promise<HttpEndpoints | undefined> {
+  return serveApp(settings, () => createApp(settings, view, metrics));
+}
+
+/** Serves endpoints on HTTP_PORT; nothing where that is 0. */
+export async function serveApp(settings: HttpSettings, create: () => App): Promise<HttpEndpoints | undefined> {
   const { HTTP_HOST: hostname, HTTP_PORT: port } = settings;
   if (port === 0) return undefined;
   assertTokenWhereNeeded(settings);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const server = serve({ fetch: createApp(settings, view, metrics).fetch, hostname, port }, () => resolve());
+  const server = serve({ fetch: create().fetch, hostname, port }, () => resolve());
   server.once('error', (error) => {
     reject(
       new CdcError('CONFIG_INVALID', `HTTP_PORT is ${port}: it cannot be opened on ${hostname}.`, {
@@ -49,21 +59,36 @@ export async function serveHttp(settings: CommonSettings, view: ProcessView, met
 }
 
 /** Said at start, with all other problems of the settings. */
-export function assertTokenWhereNeeded({ HTTP_HOST, HTTP_PORT, HTTP_TOKEN }: CommonSettings): void {
+export function assertTokenWhereNeeded({ HTTP_HOST, HTTP_PORT, HTTP_TOKEN }: HttpSettings): void {
   if (HTTP_PORT === 0 || LOOPBACK.has(HTTP_HOST) || HTTP_TOKEN !== undefined) return;
   throw new CdcError('CONFIG_INVALID', `HTTP_HOST is ${HTTP_HOST}, which others can reach, so HTTP_TOKEN must be set.`);
 }
 
 /** The endpoints without a port. */
-export function createApp(settings: Pick<CommonSettings, 'HTTP_TOKEN'>, view: ProcessView, metrics: Metrics): Hono<{ Bindings: HttpBindings }> {
+export function createApp(settings: Pick<CommonSettings, 'HTTP_TOKEN'>, view: ProcessView, metrics: Metrics): App {
   const app = new Hono<{ Bindings: HttpBindings }>();
-  app.use(async (context, next) => (isAllowed(context, settings) ? next() : context.json({ error: 'a bearer token is needed' }, 401)));
+  app.use(guard(settings));
+  addEndpoints(app, { ...view, metrics: async () => metrics.registry.metrics() });
+  return app;
+}
+
+/** Lets nobody in without the token, where there is one. */
+export function guard(settings: Pick<CommonSettings, 'HTTP_TOKEN'>): MiddlewareHandler {
+  return async (context, next) => (isAllowed(context, settings) ? next() : context.json({ error: 'a bearer token is needed' }, 401));
+}
+
+/** What answers under one path: for a process, or for one of its pipelines. */
+export interface EndpointsView extends ProcessView {
+  readonly metrics: () => Promise<string>;
+}
+
+export function addEndpoints(app: App, view: EndpointsView): void {
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
   app.get('/readyz', (context) => {
     const reason = view.notReady();
     return reason === undefined ? context.json({ status: 'ready' }) : context.json({ status: 'not ready', reason }, 503);
   });
-  app.get('/metrics', async (context) => context.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }));
+  app.get('/metrics', async (context) => context.text(await view.metrics(), 200, { 'content-type': METRICS_TYPE }));
   app.get('/status', (context) => context.json(view.status() as object));
   app.post('/pause', (context) => {
     view.pause();
@@ -73,7 +98,6 @@ export function createApp(settings: Pick<CommonSettings, 'HTTP_TOKEN'>, view: Pr
     view.resume();
     return context.json({ status: 'running' });
   });
-  return app;
 }
 
 function isAllowed(context: Context, { HTTP_TOKEN }: Pick<CommonSettings, 'HTTP_TOKEN'>): boolean {

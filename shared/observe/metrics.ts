@@ -15,10 +15,22 @@ export interface Metrics {
   readonly batchSeconds: Histogram;
 }
 
-export function createMetrics(kind: 'source' | 'sink', name: string): Metrics {
+/** The metrics of a process that is shared by several pipelines: memory, CPU, event loop. */
+export function createProcessMetrics(): Registry {
+  const registry = new Registry();
+  addProcessMetrics(registry);
+  return registry;
+}
+
+/** The event loop's delay is sampled at long intervals: at prom-client's 10 ms it is most of what an idle process does. */
+function addProcessMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry, prefix: 'dbmazz_', eventLoopMonitoringPrecision: 500 });
+}
+
+export function createMetrics(kind: 'source' | 'sink', name: string, withProcess = true): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ [kind]: name });
-  collectDefaultMetrics({ register: registry, prefix: 'dbmazz_' });
+  if (withProcess) addProcessMetrics(registry);
   const registers = [registry];
   const did = kind === 'source' ? 'published' : 'written';
   return {
