@@ -1,4 +1,5 @@
 import avsc from 'avsc';
+import { CdcError } from '../shared/errors/cdc-error.ts';
 import type { AvroRecord } from '../topics/avro/types.ts';
 import type { LogReader } from '../topics/kafka/log-reader.ts';
 import type { ByteRange, RecordHeader } from '../topics/kafka/record-batch.ts';
@@ -26,6 +27,11 @@ export class MemoryLog implements RecordAppender, Pick<LogReader, 'readLast' | '
 
   async createMissing(definitions: readonly { readonly topic: string }[]): Promise<void> {
     for (const { topic } of definitions) this.topics.add(topic);
+  }
+
+  /** As for topics that we create. */
+  async maxBatchBytes(): Promise<number> {
+    return 20 * 1024 * 1024;
   }
 
   async addTopics(topics: readonly string[]): Promise<void> {
@@ -67,11 +73,33 @@ function copyOf({ bytes, start, end }: ByteRange): Buffer | null {
   return bytes === null ? null : Buffer.from(bytes.subarray(start, end));
 }
 
-/** A schema registry in memory that takes every schema. */
+/** A schema registry in memory that takes every schema, but for subjects that it is told to refuse. */
 export class MemoryRegistry {
+  readonly refusing = new Set<string>();
+  readonly #rooms = new Map<string, { readonly schemas: Set<string>; readonly limit: number }>();
   readonly #schemas: string[] = [];
 
-  async register(_subject: string, schema: AvroRecord): Promise<number> {
+  async register(subject: string, schema: AvroRecord): Promise<number> {
+    if (this.refusing.has(subject) || !this.#hasRoom(subject, JSON.stringify(schema))) {
+      throw new CdcError('SCHEMA_INCOMPATIBLE', `${subject} is refused.`);
+    }
+    return this.registerInSpite(subject, schema);
+  }
+
+  /** From now on a subject takes so many schemas, and refuses others. */
+  acceptOnly(subject: string, limit: number): void {
+    this.#rooms.set(subject, { schemas: new Set(), limit });
+  }
+
+  #hasRoom(subject: string, schema: string): boolean {
+    const room = this.#rooms.get(subject);
+    if (room === undefined || room.schemas.has(schema)) return true;
+    if (room.schemas.size >= room.limit) return false;
+    room.schemas.add(schema);
+    return true;
+  }
+
+  async registerInSpite(_subject: string, schema: AvroRecord): Promise<number> {
     const text = JSON.stringify(schema);
     const known = this.#schemas.indexOf(text);
     return known >= 0 ? known + 1 : this.#schemas.push(text);

@@ -42,6 +42,8 @@ export class MemorySource {
         publishTransactions: settings.PUBLISH_TRANSACTIONS,
         publishTruncate: settings.PUBLISH_TRUNCATE,
         highestVersion: () => this.#version,
+        carrying: 'c',
+        compression: settings.KAFKA_COMPRESSION,
       },
       catalog,
       this.log,

@@ -1,5 +1,6 @@
 import { CdcError } from '../shared/errors/cdc-error.ts';
 import type { Checkpoint, SnapshotProgress } from '../shared/connector/source.ts';
+import type { StoppedTables } from '../shared/connector/stopped-table.ts';
 import { formatPosition, parsePosition, type SourcePosition } from '../shared/record/position.ts';
 import { controlSchemas, plainCodec, type PositionValue } from './avro/control-schemas.ts';
 import { WIRE_HEADER_BYTES } from './avro/wire-format.ts';
@@ -8,6 +9,7 @@ import { controlTopic } from './names.ts';
 
 /** What the positions topic says of a source. */
 export interface StoredPosition extends Checkpoint {
+  readonly stopped: StoppedTables;
   readonly rowVersion: number;
   readonly instance: string;
 }
@@ -32,15 +34,26 @@ export async function readPositions(
 function parseStored(topic: string, bytes: Buffer | null | undefined): StoredPosition | undefined {
   if (bytes == null) return undefined;
   try {
-    const value = plainCodec<PositionValue>(controlSchemas(topic, 'positions').value).decode(bytes.subarray(WIRE_HEADER_BYTES));
+    const value = decodeValue(topic, bytes.subarray(WIRE_HEADER_BYTES));
     return {
       position: value.position === null ? null : requirePosition(value.position),
       snapshot: value.snapshot === null ? null : (JSON.parse(value.snapshot) as SnapshotProgress),
       rowVersion: value.row_version,
       instance: value.instance,
+      stopped: value.stopped === null ? {} : (JSON.parse(value.stopped) as StoppedTables),
     };
   } catch (error) {
     throw new CdcError('POSITION_INVALID', `The last record of ${topic} is no position of ours.`, { cause: error, context: { topic } });
+  }
+}
+
+/** Positions of an earlier version end before the last field: as if it were null there. */
+function decodeValue(topic: string, bytes: Buffer): PositionValue {
+  const codec = plainCodec<PositionValue>(controlSchemas(topic, 'positions').value);
+  try {
+    return codec.decode(bytes);
+  } catch {
+    return codec.decode(Buffer.concat([bytes, Buffer.of(0)]));
   }
 }
 
@@ -57,5 +70,6 @@ export function toPositionValue(stored: StoredPosition, nowMs: number): Position
     instance: stored.instance,
     snapshot: stored.snapshot === null ? null : JSON.stringify(stored.snapshot),
     ts_ms: nowMs,
+    stopped: Object.keys(stored.stopped).length === 0 ? null : JSON.stringify(stored.stopped),
   };
 }

@@ -133,14 +133,14 @@ describe('a source that starts', () => {
     const name = newName();
     const log = scriptedLog([[{ kind: 'insert', table: 0, id: 1 }]]);
     const first = createPublisher(name);
-    expect(await first.open()).toEqual({ position: null, snapshot: null });
+    expect(await first.open()).toEqual({ position: null, snapshot: null, stopped: {} });
     await first.addTables(TABLES);
     const snapshot = { tables: { 'public.orders': { state: 'running' as const, rows: 5, expectedRows: 9, lastKey: ['5'], note: null } } };
     void first.publish({ records: log, bytes: 1, snapshot });
     await first.drain();
     await first.close();
     const second = createPublisher(name);
-    expect(await second.open()).toEqual({ position: { transaction: '00000001', ordinal: 2 }, snapshot });
+    expect(await second.open()).toEqual({ position: { transaction: '00000001', ordinal: 2 }, snapshot, stopped: {} });
     await second.close();
   });
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { CommonSettings } from '../shared/config/common-options.ts';
 import type { SourceSettings } from '../shared/config/source-options.ts';
 import type { Checkpoint, RecordBatch, SnapshotProgress } from '../shared/connector/source.ts';
+import { carryingOf, type StoppedTables } from '../shared/connector/stopped-table.ts';
 import { CdcError, toCdcError } from '../shared/errors/cdc-error.ts';
 import type { Logger } from '../shared/observe/log.ts';
 import type { SourcePosition } from '../shared/record/position.ts';
@@ -11,7 +12,7 @@ import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
 import { LogReader } from './kafka/log-reader.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
 import { type ProducerOptions, TransactionalProducer } from './kafka/transactional-producer.ts';
-import { tableTopic } from './names.ts';
+import { controlTopic, tableTopic } from './names.ts';
 import { readPositions, type StoredPosition } from './positions.ts';
 import { PublishedTails } from './published-tails.ts';
 import { TopicCatalog } from './topic-catalog.ts';
@@ -40,6 +41,9 @@ export interface PublisherOptions {
 export interface Commit {
   readonly position: SourcePosition | null;
   readonly snapshot: SnapshotProgress | null;
+  readonly stopped: StoppedTables;
+  /** Records of tables that were stopped here since this process began, by table: they are in no topic. */
+  readonly passedOver: Readonly<Record<string, number>>;
   /** Records of all kinds that the source gave. */
   readonly records: number;
   /** Row changes, snapshot reads and changes of schema among them. */
@@ -105,6 +109,8 @@ export class Publisher {
         publishTransactions: settings.PUBLISH_TRANSACTIONS,
         publishTruncate: settings.PUBLISH_TRUNCATE,
         highestVersion: () => this.#rowVersion,
+        carrying: carryingOf(settings),
+        compression: settings.KAFKA_COMPRESSION,
       },
       this.#catalog,
       this.#producer,
@@ -124,7 +130,20 @@ export class Publisher {
     this.#writer.writePosition(Date.now());
     await this.#producer.commit();
     this.#loop = this.#run();
-    return { position: this.#writer.position, snapshot: this.#writer.snapshot };
+    const { position, snapshot, stopped } = this.#writer;
+    return { position, snapshot, stopped };
+  }
+
+  /**
+   * Where the topics stand, without taking them over: of use as a hint, since an earlier process may still be writing.
+   * Undefined where nothing is stored.
+   */
+  async peek(): Promise<Checkpoint | undefined> {
+    await this.#admin.connect();
+    const topics = await this.#admin.list();
+    const { SOURCE_NAME: name } = this.#options.settings;
+    if (!topics.includes(controlTopic(name, 'positions'))) return undefined;
+    return (await this.#withReader((reader) => readPositions(reader, name))).committed;
   }
 
   /** Creates topics and registers schemas of tables, and looks at what their topics hold already. Between `open` and the first `publish`. */
@@ -229,7 +248,8 @@ export class Publisher {
     this.#writer.writePosition(Date.now());
     await this.#producer.commit();
     this.#isBusy = false;
-    this.#options.onCommitted({ position: this.#writer.position, snapshot: this.#writer.snapshot, records, changes, bytes, committedAtMicros });
+    const { position, snapshot, stopped, passedOver } = this.#writer;
+    this.#options.onCommitted({ position, snapshot, stopped, passedOver, records, changes, bytes, committedAtMicros });
   }
 
   #release(bytes: number): void {

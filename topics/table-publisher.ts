@@ -7,6 +7,13 @@ import type { RecordAppender } from './kafka/transactional-producer.ts';
 import { partitionOf } from './murmur2.ts';
 import type { PublishedTails } from './published-tails.ts';
 
+const LONGEST_NUMBERS = {
+  ordinal: 0x7fffffff,
+  handledAtMs: 2 ** 52 - 1,
+  rowVersion: 2 ** 52 - 1,
+  totalOrder: 2 ** 52 - 1,
+  collectionOrder: 2 ** 52 - 1,
+};
 const NO_HEADERS: readonly RecordHeader[] = [];
 const NEW_KEY = '__debezium.newkey';
 const OLD_KEY = '__debezium.oldkey';
@@ -81,6 +88,30 @@ export class TablePublisher {
       case 'delete':
         return this.#delete(record, scope, transaction, nowMs, NO_HEADERS);
     }
+  }
+
+  /** What the record's messages weigh at most, in bytes, or what a compression makes of that. */
+  weigh(record: RowRecord, scope: EnvelopeScope, compress: (bytes: Buffer) => number): number {
+    const { before, after } = record;
+    const [op, images]: [EnvelopeFields['op'], readonly (readonly [Row | null, Row | null])[]] = isKeyChange(record)
+      ? [
+          'd',
+          [
+            [before, null],
+            [null, after],
+          ],
+        ]
+      : ['u', [[before, after]]];
+    let bytes = 0;
+    for (const [old, row] of images) {
+      Object.assign(this.#fields, { op, before: old, after: row, ...LONGEST_NUMBERS });
+      const value = this.#encoder.value(scope, this.#fields);
+      bytes += compress((value.bytes as Buffer).subarray(value.start, value.end));
+      if (this.table.key.length === 0) continue;
+      const key = this.#encoder.key((row ?? old) as Row);
+      bytes += (key.end - key.start) * images.length;
+    }
+    return bytes;
   }
 
   /** A truncate stands once in each partition. */

@@ -1,9 +1,10 @@
 import type { CommonSettings } from '../shared/config/common-options.ts';
 import type { SourceSettings } from '../shared/config/source-options.ts';
-import { CdcError } from '../shared/errors/cdc-error.ts';
+import { CdcError, isCdcError } from '../shared/errors/cdc-error.ts';
 import type { TableSchema } from '../shared/record/table-schema.ts';
 import { controlSchemas, type ControlRecords, plainCodec } from './avro/control-schemas.ts';
 import type { Registry } from './avro/registry.ts';
+import type { AvroRecord } from './avro/types.ts';
 import { buildEnvelopeSchema, buildKeySchema } from './avro/table-schemas.ts';
 import { buildTruncateKeySchema, TRUNCATE_KEY } from './avro/truncate-key.ts';
 import { frame } from './avro/wire-format.ts';
@@ -38,8 +39,8 @@ export interface CatalogOptions {
 }
 
 export interface CatalogParts {
-  readonly admin: Pick<TopicAdmin, 'createMissing'>;
-  readonly registry: Pick<Registry, 'register'>;
+  readonly admin: Pick<TopicAdmin, 'createMissing' | 'maxBatchBytes'>;
+  readonly registry: Pick<Registry, 'register' | 'registerInSpite'>;
   readonly producer: RecordAppender;
 }
 
@@ -52,6 +53,9 @@ export class TopicCatalog {
   readonly #producer: RecordAppender;
   readonly #tables = new Map<TableSchema, TablePublisher>();
   readonly #current = new Map<string, TableSchema>();
+  /** Schemas that the registry has refused, and what it said. */
+  readonly #refused = new Map<TableSchema, CdcError>();
+  readonly #limits = new Map<string, Promise<number | undefined>>();
   readonly #control = new Map<ControlKind, ControlWriter>();
 
   constructor(options: CatalogOptions, parts: CatalogParts) {
@@ -68,10 +72,13 @@ export class TopicCatalog {
     await this.#producer.addTopics(WRITTEN_CONTROL_TOPICS.map((kind) => controlTopic(this.#name, kind)));
   }
 
-  /** Creates topics and registers schemas of tables; called again with a new schema for a table that has changed. */
+  /**
+   * Creates topics and registers schemas of tables; called again with a new schema for a table that has changed.
+   * A schema that the registry refuses is no error before a record of it comes: see `publisherOf`.
+   */
   async addTables(tables: readonly TableSchema[]): Promise<void> {
     assertDistinctTopics(this.#name, [...this.#current.values(), ...tables]);
-    const fresh = tables.filter((table) => !this.#tables.has(table));
+    const fresh = tables.filter((table) => !this.#tables.has(table) && !this.#refused.has(table));
     await this.#admin.createMissing(fresh.map((table) => this.#tableTopic(table)));
     await this.#producer.addTopics(fresh.map((table) => tableTopic(this.#name, table)));
     for (let first = 0; first < fresh.length; first += REGISTER_AT_ONCE) {
@@ -85,10 +92,22 @@ export class TopicCatalog {
     return current !== undefined && current.fingerprint !== table.fingerprint;
   }
 
+  /** Throws `SCHEMA_INCOMPATIBLE` where the registry has refused the schema. */
   publisherOf(table: TableSchema): TablePublisher {
     const publisher = this.#tables.get(table);
-    if (publisher === undefined) throw new CdcError('INVARIANT_BROKEN', `A record of ${table.qualifiedName} came before its schema.`);
-    return publisher;
+    if (publisher !== undefined) return publisher;
+    throw this.#refused.get(table) ?? new CdcError('INVARIANT_BROKEN', `A record of ${table.qualifiedName} came before its schema.`);
+  }
+
+  /** What the broker takes in one batch of the table's topic, in bytes; undefined where it does not tell. Asked once. */
+  async maxBatchBytes(table: TableSchema): Promise<number | undefined> {
+    const topic = tableTopic(this.#name, table);
+    let limit = this.#limits.get(topic);
+    if (limit === undefined) {
+      limit = this.#admin.maxBatchBytes(topic);
+      this.#limits.set(topic, limit);
+    }
+    return limit;
   }
 
   control(kind: ControlKind): ControlWriter {
@@ -109,8 +128,15 @@ export class TopicCatalog {
   async #addTable(table: TableSchema): Promise<void> {
     const { settings, connector, version, nextVersion, tails } = this.#options;
     const topic = tableTopic(this.#name, table);
-    const keySchemaId = table.key.length === 0 ? 0 : await this.#registry.register(`${topic}-key`, buildKeySchema(table, topic));
-    const valueSchemaId = await this.#registry.register(`${topic}-value`, buildEnvelopeSchema(table, topic));
+    this.#current.set(table.qualifiedName, table);
+    let [keySchemaId, valueSchemaId] = [0, 0];
+    try {
+      if (table.key.length > 0) keySchemaId = await this.#register(`${topic}-key`, buildKeySchema(table, topic));
+      valueSchemaId = await this.#register(`${topic}-value`, buildEnvelopeSchema(table, topic));
+    } catch (error) {
+      if (!isCdcError(error, 'SCHEMA_INCOMPATIBLE')) throw error;
+      return void this.#refused.set(table, error);
+    }
     const publisher = new TablePublisher(
       {
         table,
@@ -129,7 +155,15 @@ export class TopicCatalog {
       this.#producer,
     );
     this.#tables.set(table, publisher);
-    this.#current.set(table.qualifiedName, table);
+  }
+
+  async #register(subject: string, schema: AvroRecord): Promise<number> {
+    try {
+      return await this.#registry.register(subject, schema);
+    } catch (error) {
+      if (this.#options.settings.ON_INCOMPATIBLE_SCHEMA === 'stop-table' || !isCdcError(error, 'SCHEMA_INCOMPATIBLE')) throw error;
+      return this.#registry.registerInSpite(subject, schema);
+    }
   }
 
   /** Compacted topics take no record without a key. */

@@ -1,11 +1,22 @@
 import type { RecordBatch, SnapshotProgress } from '../shared/connector/source.ts';
+import { stopsTable, type StoppedTables, toStoppedTable } from '../shared/connector/stopped-table.ts';
 import { CdcError } from '../shared/errors/cdc-error.ts';
 import { comparePositions, formatPosition, type SourcePosition } from '../shared/record/position.ts';
-import type { BeginRecord, CdcRecord, CommitRecord, RowRecord, SchemaChangeRecord, TruncateRecord } from '../shared/record/record.ts';
+import {
+  type BeginRecord,
+  type CdcRecord,
+  type CommitRecord,
+  isRowRecord,
+  type RowRecord,
+  type SchemaChangeRecord,
+  type TruncateRecord,
+} from '../shared/record/record.ts';
 import type { ControlRecords } from './avro/control-schemas.ts';
 import type { EnvelopeScope } from './envelope-encoder.ts';
+import type { Compression } from './kafka/compression.ts';
 import { rangeOf } from './kafka/record-batch.ts';
 import type { RecordAppender } from './kafka/transactional-producer.ts';
+import { makeRoom, ROOMY_BYTES } from './large-records.ts';
 import { type StoredPosition, toPositionValue } from './positions.ts';
 import { countOf, isKeyChange, type OpenTransaction, type TablePublisher } from './table-publisher.ts';
 import type { ControlKind, TopicCatalog } from './topic-catalog.ts';
@@ -16,6 +27,9 @@ export interface WriterOptions {
   readonly publishTransactions: boolean;
   readonly publishTruncate: boolean;
   readonly highestVersion: () => number;
+  /** `carryingOf` the settings. */
+  readonly carrying: string;
+  readonly compression: Compression;
 }
 
 export interface WrittenBatch {
@@ -38,6 +52,9 @@ export class TopicWriter {
   #skipUpTo: SourcePosition | null = null;
   #position: SourcePosition | null = null;
   #snapshot: SnapshotProgress | null = null;
+  #stopped: StoppedTables = {};
+  /** Records that were passed over here, by table. The source passes over what comes behind a stop by itself, once it knows of it. */
+  readonly #passedOver = new Map<string, number>();
   #transaction: OpenTransaction | null = null;
   #isBeginWritten = false;
   #scope: EnvelopeScope | undefined;
@@ -58,30 +75,99 @@ export class TopicWriter {
     return this.#snapshot;
   }
 
+  get stopped(): StoppedTables {
+    return this.#stopped;
+  }
+
+  get passedOver(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#passedOver);
+  }
+
   resume(stored: StoredPosition | undefined): void {
     this.#position = this.#skipUpTo = stored?.position ?? null;
     this.#snapshot = stored?.snapshot ?? null;
+    this.#stopped = stored?.stopped ?? {};
+    for (const name of Object.keys(this.#stopped)) this.#passedOver.set(name, 0);
   }
 
   /** Appends a batch's messages to the producer. */
   async write(batch: RecordBatch): Promise<WrittenBatch> {
     const nowMs = Date.now();
+    const hasLarge = batch.bytes > ROOMY_BYTES;
     let [changes, committedAtMicros] = [0, 0];
+    this.#beginAnew(batch);
     for (const record of batch.records) {
       if (record.kind === 'commit') committedAtMicros = record.committedAtMicros;
       else if (record.kind !== 'begin' && record.kind !== 'heartbeat') changes++;
-      if (record.kind === 'schemaChange') await this.#changeSchema(record, nowMs);
-      else this.#writeRecord(record, nowMs);
+      try {
+        if (record.kind === 'schemaChange') await this.#changeSchema(record, nowMs);
+        else if (hasLarge && isRowRecord(record)) await this.#writeLarge(record, nowMs);
+        else this.#writeRecord(record, nowMs);
+      } catch (error) {
+        this.#stopTable(record, error);
+      }
       if (this.#producer.needsFlush) await this.#producer.flush();
     }
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
+    this.#takeStops(batch);
     return { changes, committedAtMicros };
   }
 
   /** Appends where the source stands: the last record of each Kafka transaction. */
   writePosition(nowMs: number): void {
-    const stored = { position: this.#position, snapshot: this.#snapshot, rowVersion: this.#options.highestVersion(), instance: this.#options.instance };
+    const { highestVersion, instance } = this.#options;
+    const stored = { position: this.#position, snapshot: this.#snapshot, stopped: this.#stopped, rowVersion: highestVersion(), instance };
     this.#control('positions', { source: this.#options.sourceName }, toPositionValue(stored, nowMs), nowMs);
+  }
+
+  async #writeLarge(record: RowRecord, nowMs: number): Promise<void> {
+    if (!this.#isSkipped(record) && !this.#isStopped(record)) {
+      const scope = this.#transaction === null ? this.#scopeOfRead(record) : this.#scopeOf(this.#transaction);
+      await makeRoom(record, scope, { catalog: this.#catalog, producer: this.#producer, compression: this.#options.compression });
+    }
+    this.#writeRecord(record, nowMs);
+  }
+
+  /** What one table cannot help stops that table, from this record on; anything else is thrown on. */
+  #stopTable(record: CdcRecord, error: unknown): void {
+    if (!('table' in record) || !stopsTable(error)) throw error;
+    const name = record.table.qualifiedName;
+    this.#stopped = { ...this.#stopped, [name]: toStoppedTable(error, record.position, this.#options.carrying) };
+    this.#passedOver.set(name, 0);
+    if (record.kind !== 'schemaChange') this.#isPassedOver(record);
+    if (record.kind !== 'schemaChange' && record.kind !== 'read' && this.#transaction !== null) this.#advance(record.position);
+  }
+
+  #beginAnew({ stopped = {} }: RecordBatch): void {
+    for (const [name, stop] of Object.entries(stopped)) {
+      if (stop !== null) continue;
+      const { [name]: _ended, ...others } = this.#stopped;
+      this.#stopped = others;
+      this.#passedOver.delete(name);
+    }
+  }
+
+  #takeStops({ stopped = {} }: RecordBatch): void {
+    for (const [name, stop] of Object.entries(stopped)) {
+      if (stop === null) continue;
+      this.#stopped = { [name]: stop, ...this.#stopped };
+      this.#passedOver.set(name, this.#passedOver.get(name) ?? 0);
+    }
+  }
+
+  /** Whether the record is passed over; then it is counted, and that is all. */
+  #isPassedOver(record: RowRecord | TruncateRecord): boolean {
+    if (this.#passedOver.size === 0 || !this.#isStopped(record)) return false;
+    const { qualifiedName } = record.table;
+    this.#passedOver.set(qualifiedName, (this.#passedOver.get(qualifiedName) ?? 0) + 1);
+    return true;
+  }
+
+  /** Whether the record's table has stopped, and not behind it. */
+  #isStopped({ kind, position, table }: RowRecord | TruncateRecord): boolean {
+    const stop = this.#stopped[table.qualifiedName];
+    if (stop === undefined) return false;
+    return kind === 'read' || this.#transaction === null || comparePositions(position, stop.position) >= 0;
   }
 
   #writeRecord(record: Exclude<CdcRecord, SchemaChangeRecord>, nowMs: number): void {
@@ -91,7 +177,7 @@ export class TopicWriter {
       case 'delete':
         return this.#writeChange(record, nowMs);
       case 'read':
-        return this.#publisherOf(record).publish(record, this.#scopeOfRead(record), null, nowMs);
+        return this.#writeRead(record, nowMs);
       case 'begin':
         return this.#begin(record);
       case 'commit':
@@ -104,21 +190,30 @@ export class TopicWriter {
     }
   }
 
+  #writeRead(record: RowRecord, nowMs: number): void {
+    if (!this.#isPassedOver(record)) this.#publisherOf(record).publish(record, this.#scopeOfRead(record), null, nowMs);
+  }
+
   #writeChange(record: RowRecord, nowMs: number): void {
     const transaction = this.#openTransaction();
+    if (this.#isPassedOver(record)) return this.#advance(record.position);
     if (this.#isSkipped(record)) return this.#countSkipped(record, transaction, isKeyChange(record) ? 2 : 1);
+    const publisher = this.#publisherOf(record);
     if (!this.#isBeginWritten) this.#writeBegin(transaction, nowMs);
-    this.#publisherOf(record).publish(record, this.#scopeOf(transaction), transaction, nowMs);
+    publisher.publish(record, this.#scopeOf(transaction), transaction, nowMs);
     this.#advance(record.position);
   }
 
   #writeTruncate(record: TruncateRecord, nowMs: number): void {
+    if (this.#transaction === null && this.#isPassedOver(record)) return;
     if (this.#transaction === null) return this.#publisherOf(record).publishTruncate(record, this.#scopeOfRead(record), null, nowMs);
     const transaction = this.#transaction;
     if (this.#options.publishTruncate) {
+      if (this.#isPassedOver(record)) return this.#advance(record.position);
       if (this.#isSkipped(record)) return this.#countSkipped(record, transaction, 1);
+      const publisher = this.#publisherOf(record);
       if (!this.#isBeginWritten) this.#writeBegin(transaction, nowMs);
-      this.#publisherOf(record).publishTruncate(record, this.#scopeOf(transaction), transaction, nowMs);
+      publisher.publishTruncate(record, this.#scopeOf(transaction), transaction, nowMs);
     }
     this.#advance(record.position);
   }

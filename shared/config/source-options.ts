@@ -40,6 +40,10 @@ export const SOURCE_OPTIONS = {
   MASK_COLUMNS: notYet('MASK_COLUMNS', 'columns whose values are masked'),
   ROW_FILTER: notYet('ROW_FILTER', 'rows that are published'),
   MESSAGE_KEY_COLUMNS: notYet('MESSAGE_KEY_COLUMNS', 'columns that make the key of a table'),
+  ON_INCOMPATIBLE_SCHEMA: oneOf(['stop-table', 'new-version'], {
+    description: 'a new schema that the registry refuses: stop that table, or register it in spite of the compatibility rule',
+    default: 'stop-table',
+  }),
   HEARTBEAT_INTERVAL_MS: integer({ description: 'milliseconds between heartbeats', default: 10_000, min: 100 }),
 } as const;
 

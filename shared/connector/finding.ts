@@ -10,4 +10,6 @@ export interface Finding {
   readonly code: ErrorCode;
   readonly message: string;
   readonly remedy: string;
+  /** `schema.table`, where it concerns that table alone: a source that has published it before stops the table, not itself. */
+  readonly table?: string | undefined;
 }

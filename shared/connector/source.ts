@@ -2,12 +2,15 @@ import type { SourcePosition } from '../record/position.ts';
 import type { CdcRecord } from '../record/record.ts';
 import type { TableSchema } from '../record/table-schema.ts';
 import type { Finding } from './finding.ts';
+import type { StoppedTable, StoppedTables } from './stopped-table.ts';
 
 /** Where a source stands, as the log keeps it: written in the same Kafka transaction as the records it speaks of. */
 export interface Checkpoint {
   /** Every record up to and including this position is in the topics; null before the first. */
   readonly position: SourcePosition | null;
   readonly snapshot: SnapshotProgress | null;
+  /** Tables that are published no further. */
+  readonly stopped?: StoppedTables | undefined;
 }
 
 /** How far the snapshot is, by `schema.table`. */
@@ -32,6 +35,8 @@ export interface RecordBatch {
   readonly bytes: number;
   /** Set where the batch moves the snapshot on: stored with the batch, whole or not at all. */
   readonly snapshot?: SnapshotProgress | undefined;
+  /** Tables that stop behind these records, and, as null, those that begin anew with them: stored with the batch. */
+  readonly stopped?: Readonly<Record<string, StoppedTable | null>> | undefined;
 }
 
 /**
@@ -50,6 +55,9 @@ export type Emit = (batch: RecordBatch) => Promise<void> | undefined;
  * - A value that the database did not send is unchanged, never null.
  * - A table's rows carry the schema that was in force when they were written to the log; a `schemaChange` comes before
  *   the first row of a new one.
+ * - What cannot be carried stops its table and nothing else: the batch says so, and from that position on the table's
+ *   changes are passed over and counted. After a restart the checkpoint's stopped tables stay stopped from their position
+ *   on; what stands before it comes as it did.
  */
 export interface Source {
   readonly name: string;
@@ -85,4 +93,6 @@ export interface Source {
 export interface SourceLag {
   /** Bytes of log between what was acknowledged and the database's present end; null where unknown. */
   readonly bytes: number | null;
+  /** Changes of stopped tables that were passed over since the start, by `schema.table`. */
+  readonly passedOver?: Readonly<Record<string, number>> | undefined;
 }

@@ -1,12 +1,14 @@
 import type { CommonSettings } from '../../shared/config/common-options.ts';
 import type { SourceSettings } from '../../shared/config/source-options.ts';
 import type { SourceConnector } from '../../shared/connector/connector.ts';
+import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint, Emit, Source } from '../../shared/connector/source.ts';
 import { throwIfErrors } from '../../shared/errors/throw-if-errors.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { keepTrying } from '../../shared/process/retry.ts';
 import { Publisher } from '../../topics/publisher.ts';
 import type { SourceStatus } from './source-status.ts';
+import { StopLog } from './stop-log.ts';
 
 /** How often the source's lag is asked for. */
 const LAG_INTERVAL_MS = 5000;
@@ -52,6 +54,7 @@ export async function runSource(run: SourceRun): Promise<void> {
 async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
   const { connector, settings, version, log, status, signal } = run;
   const source = connector.create(settings, { log });
+  const stops = new StopLog(log);
   const publisher = new Publisher({
     settings,
     connector: connector.connectorName,
@@ -59,12 +62,14 @@ async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
     log,
     onCommitted: (commit) => {
       if (commit.position !== null) source.acknowledge(commit.position);
+      stops.tell(commit.stopped);
       status.committed(commit);
       healthy();
     },
   });
   try {
     const checkpoint = await unlessStopped(setUp(run, source, publisher), signal);
+    stops.tell(checkpoint?.stopped ?? {});
     if (checkpoint !== undefined) await stream(run, { source, publisher, checkpoint });
   } finally {
     await publisher.close();
@@ -73,7 +78,7 @@ async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
 
 /** Everything before the first record; where the topics stand. */
 async function setUp({ log, status }: SourceRun, source: Source, publisher: Publisher): Promise<Checkpoint> {
-  await check(source, log);
+  await check(source, publisher, log);
   const checkpoint = await publisher.open();
   status.resumed(checkpoint);
   const tables = await source.setup(checkpoint);
@@ -84,10 +89,16 @@ async function setUp({ log, status }: SourceRun, source: Source, publisher: Publ
   return checkpoint;
 }
 
-async function check(source: Source, log: Logger): Promise<void> {
+/** What is wrong with one table stops a first start; later it stops that table, which the source then sees to. */
+async function check(source: Source, publisher: Publisher, log: Logger): Promise<void> {
   const findings = await source.validate();
   for (const { severity, message, remedy } of findings) if (severity === 'warning') log.warn({ remedy }, message);
-  throwIfErrors(findings);
+  if (findings.some(({ severity, table }) => severity === 'error' && table === undefined)) return throwIfErrors(findings);
+  if (!findings.some(({ severity }) => severity === 'error')) return;
+  const checkpoint = await publisher.peek();
+  const known = new Set([...Object.keys(checkpoint?.snapshot?.tables ?? {}), ...Object.keys(checkpoint?.stopped ?? {})]);
+  const isKnown = ({ table = '' }: Finding) => known.has(table) || (checkpoint !== undefined && checkpoint.snapshot === null);
+  throwIfErrors(findings.filter((finding) => !isKnown(finding)));
 }
 
 /** Undefined when the signal comes first: what waits for a server, or for other transactions, is not waited for. */
@@ -138,7 +149,9 @@ async function stream({ status, signal, gate, log }: SourceRun, { source, publis
 
 async function updateLag(source: Source, status: SourceStatus): Promise<void> {
   try {
-    status.lag((await source.lag()).bytes);
+    const { bytes, passedOver = {} } = await source.lag();
+    status.lag(bytes);
+    status.passedOver(passedOver);
   } catch {
     status.lag(null);
   }

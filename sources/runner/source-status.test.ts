@@ -5,7 +5,16 @@ import type { Commit } from '../../topics/publisher.ts';
 import { Gate } from './source-runner.ts';
 import { SourceStatus } from './source-status.ts';
 
-const COMMIT: Commit = { position: { transaction: '00000000/0000000A', ordinal: 3 }, snapshot: null, records: 5, changes: 3, bytes: 100, committedAtMicros: 0 };
+const COMMIT: Commit = {
+  position: { transaction: '00000000/0000000A', ordinal: 3 },
+  snapshot: null,
+  stopped: {},
+  passedOver: {},
+  records: 5,
+  changes: 3,
+  bytes: 100,
+  committedAtMicros: 0,
+};
 
 const newStatus = () => new SourceStatus('shop', createMetrics('source', 'shop'));
 const table = (state: 'running' | 'done') => ({ state, rows: 1, expectedRows: 2, lastKey: ['1'], note: null });
@@ -54,6 +63,42 @@ describe('the state of a source', () => {
       lag: { bytes: 42 },
       lastError: null,
     });
+  });
+});
+
+describe('a stopped table', () => {
+  const stop = {
+    code: 'VALUE_OUT_OF_RANGE',
+    message: 'NaN.',
+    remedy: 'Exclude it.',
+    position: { transaction: '00000000/0000000A', ordinal: 2 },
+    stoppedAtMs: 0,
+    settings: 's',
+  } as const;
+
+  test('is told with what to do and with what was passed over, by topics and source, until it begins anew', async () => {
+    const metrics = createMetrics('source', 'shop');
+    const status = new SourceStatus('shop', metrics);
+    status.state = 'streaming';
+    status.committed({ ...COMMIT, stopped: { 'public.t': stop }, passedOver: { 'public.t': 2 } });
+    status.passedOver({ 'public.t': 3, 'public.other': 1 });
+    expect(JSON.parse(JSON.stringify(status))).toMatchObject({
+      state: 'streaming',
+      stopped: {
+        'public.t': {
+          code: 'VALUE_OUT_OF_RANGE',
+          message: 'NaN.',
+          remedy: 'Exclude it.',
+          position: '00000000/0000000A#2',
+          since: '1970-01-01T00:00:00.000Z',
+          passedOver: 5,
+        },
+      },
+    });
+    expect(await metrics.registry.metrics()).toContain('dbmazz_source_stopped_table_passed_over_records{table="public.t",source="shop"} 5');
+    status.committed(COMMIT);
+    expect(JSON.parse(JSON.stringify(status))).toMatchObject({ stopped: {} });
+    expect(await metrics.registry.metrics()).not.toContain('table="public.t"');
   });
 });
 

@@ -1,9 +1,11 @@
 import type { Checkpoint, SnapshotProgress } from '../../shared/connector/source.ts';
+import type { StoppedTables } from '../../shared/connector/stopped-table.ts';
 import { describeError } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
 import { formatPosition } from '../../shared/record/position.ts';
 import type { Commit } from '../../topics/publisher.ts';
+import { SourceMetrics } from './source-metrics.ts';
 
 export type SourceState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'paused' | 'stopped';
 
@@ -11,10 +13,13 @@ export type SourceState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'p
 export class SourceStatus {
   readonly #name: string;
   readonly #metrics: Metrics;
+  readonly #own: SourceMetrics;
   readonly #totals = { records: 0, changes: 0, bytes: 0, transactions: 0 };
   #state: SourceState = 'starting';
   #position: SourcePosition | null = null;
   #snapshot: SnapshotProgress | null = null;
+  #stopped: StoppedTables = {};
+  readonly #passedOver = { topics: new Map<string, number>(), source: new Map<string, number>() };
   #lagSeconds = 0;
   #lagBytes: number | null = null;
   #lastError: unknown = null;
@@ -25,6 +30,7 @@ export class SourceStatus {
   constructor(name: string, metrics: Metrics) {
     this.#name = name;
     this.#metrics = metrics;
+    this.#own = new SourceMetrics(metrics.registry);
   }
 
   get state(): SourceState {
@@ -36,14 +42,17 @@ export class SourceStatus {
   }
 
   /** Where the topics stand when a run begins. */
-  resumed({ position, snapshot }: Checkpoint): void {
+  resumed({ position, snapshot, stopped = {} }: Checkpoint): void {
     this.#position = position;
     this.#snapshot = snapshot;
+    this.#setStopped(stopped);
   }
 
   committed(commit: Commit): void {
     this.#position = commit.position;
     this.#snapshot = commit.snapshot;
+    if (commit.stopped !== this.#stopped) this.#setStopped(commit.stopped);
+    this.#count('topics', commit.passedOver);
     this.#totals.records += commit.records;
     this.#totals.changes += commit.changes;
     this.#totals.bytes += commit.bytes;
@@ -60,6 +69,11 @@ export class SourceStatus {
   lag(bytes: number | null): void {
     this.#lagBytes = bytes;
     if (bytes !== null) this.#metrics.lagBytes.set(bytes);
+  }
+
+  /** Changes of stopped tables that the source has passed over since it started. */
+  passedOver(counts: Readonly<Record<string, number>>): void {
+    this.#count('source', counts);
   }
 
   failed(error: { readonly code: string }): void {
@@ -83,8 +97,35 @@ export class SourceStatus {
       lag: { bytes: this.#lagBytes, seconds: this.#lagSeconds },
       snapshot: this.#snapshot,
       tables: this.tables,
+      stopped: this.#describeStopped(),
       lastError: this.#lastError,
     };
+  }
+
+  #setStopped(stopped: StoppedTables): void {
+    this.#stopped = stopped;
+    this.#own.passedOver.reset();
+    for (const table of Object.keys(stopped)) this.#own.passedOver.set({ table }, this.#passed(table));
+  }
+
+  #count(where: 'topics' | 'source', counts: Readonly<Record<string, number>>): void {
+    for (const [name, count] of Object.entries(counts)) {
+      if (!(name in this.#stopped)) continue;
+      this.#passedOver[where].set(name, count);
+      this.#own.passedOver.set({ table: name }, this.#passed(name));
+    }
+  }
+
+  #passed(name: string): number {
+    return (this.#passedOver.topics.get(name) ?? 0) + (this.#passedOver.source.get(name) ?? 0);
+  }
+
+  #describeStopped(): Record<string, unknown> {
+    const entries = Object.entries(this.#stopped).map(([name, { code, message, remedy, position, stoppedAtMs }]) => {
+      const since = new Date(stoppedAtMs).toISOString();
+      return [name, { code, message, remedy, position: formatPosition(position), since, passedOver: this.#passed(name) }];
+    });
+    return Object.fromEntries(entries) as Record<string, unknown>;
   }
 
   #isRunning(): boolean {

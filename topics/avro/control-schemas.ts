@@ -32,6 +32,8 @@ export interface PositionValue {
   /** How far the snapshot is, as JSON; null without one. */
   snapshot: string | null;
   ts_ms: number;
+  /** Tables that are published no further, as JSON; null without any. */
+  stopped: string | null;
 }
 
 const COLLECTION: AvroRecord = {
@@ -97,6 +99,7 @@ export function controlSchemas(topic: string, kind: keyof ControlRecords): { rea
             { name: 'instance', type: 'string' },
             { name: 'snapshot', type: ['null', 'string'], default: null },
             { name: 'ts_ms', type: 'long' },
+            { name: 'stopped', type: ['null', 'string'], default: null },
           ],
         },
       };

@@ -96,6 +96,20 @@ describe('compatibility', () => {
     });
   });
 
+  for (const level of ['BACKWARD', 'FULL']) {
+    test(`${level} is set aside for one schema that is to be registered in spite of it, and holds again afterwards`, async () => {
+      const topic = newTopic();
+      const registry = registryOf();
+      const first = await registry.register(`${topic}-value`, envelopeOf(topic, column('a', 'text')));
+      await setCompatibility(`${topic}-value`, level);
+      const second = await registry.registerInSpite(`${topic}-value`, envelopeOf(topic, column('a', 'int64')));
+      expect([second === first, await compatibilityOf(`${topic}-value`)]).toEqual([false, level]);
+      await expect(registry.register(`${topic}-value`, envelopeOf(topic, column('a', 'text'), column('b', 'int32')))).rejects.toMatchObject({
+        code: 'SCHEMA_INCOMPATIBLE',
+      });
+    });
+  }
+
   test('lets an int become a long, and no less', async () => {
     const topic = newTopic();
     const registry = registryOf();

@@ -6,6 +6,7 @@ import type { AvroRecord } from './types.ts';
 const NOT_FOUND = 404;
 const CONFLICT = 409;
 const REQUEST_TIMEOUT_MS = 15_000;
+const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json';
 
 /**
  * The schema registry: ids of schemas by subject, and schemas by id. Both are looked up once and then remembered.
@@ -41,12 +42,38 @@ export class Registry {
     }
   }
 
+  /**
+   * Registers a schema that the subject's rule refuses as its next version: the rule is off for this one registration,
+   * and then as it was. The rule of all subjects (where a subject has none of its own) is left alone.
+   */
+  async registerInSpite(subject: string, schema: AvroRecord): Promise<number> {
+    const own = await this.#ownCompatibility(subject);
+    await this.#setCompatibility(subject, COMPATIBILITY.NONE);
+    try {
+      return await this.register(subject, schema);
+    } finally {
+      await this.#setCompatibility(subject, own);
+    }
+  }
+
   /** What the subject is set to; a new subject gets BACKWARD, since not every registry has it as default. */
   async #compatibility(subject: string): Promise<COMPATIBILITY> {
     const response = await this.#fetch(`/config/${encodeURIComponent(subject)}`);
     if (response.status === NOT_FOUND) return COMPATIBILITY.BACKWARD;
     const { compatibilityLevel } = (await response.json()) as { compatibilityLevel?: string };
     return (compatibilityLevel?.toUpperCase() ?? COMPATIBILITY.BACKWARD) as COMPATIBILITY;
+  }
+
+  /** Undefined where the subject goes by the rule of all. */
+  async #ownCompatibility(subject: string): Promise<string | undefined> {
+    const response = await this.#fetch(`/config/${encodeURIComponent(subject)}`);
+    if (response.status === NOT_FOUND) return undefined;
+    return ((await this.#answer(response, `asking for the rule of ${subject}`)) as { compatibilityLevel?: string }).compatibilityLevel;
+  }
+
+  async #setCompatibility(subject: string, compatibility: string | undefined): Promise<void> {
+    const rest = compatibility === undefined ? { method: 'DELETE' } : { method: 'PUT', body: JSON.stringify({ compatibility }) };
+    await this.#answer(await this.#fetch(`/config/${encodeURIComponent(subject)}`, rest), `setting the rule of ${subject}`);
   }
 
   /** The schema of an id, as its JSON says it, properties included. */
@@ -90,9 +117,10 @@ export class Registry {
     }
   }
 
-  async #fetch(path: string): Promise<Response> {
+  async #fetch(path: string, rest: RequestInit = {}): Promise<Response> {
+    const headers = { ...this.#authorization, ...(rest.body === undefined ? {} : { 'content-type': CONTENT_TYPE }) };
     try {
-      return await fetch(`${this.#url}${path}`, { headers: this.#authorization, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+      return await fetch(`${this.#url}${path}`, { ...rest, headers, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
     } catch (error) {
       throw toRegistryError(error, `asking for ${path}`);
     }
@@ -112,7 +140,10 @@ function toRegistryError(error: unknown, doing: string, subject?: string): CdcEr
     return new CdcError(
       'SCHEMA_INCOMPATIBLE',
       `The schema registry refuses the new schema of ${subject ?? doing}: it is not compatible with the present one.`,
-      details,
+      {
+        ...details,
+        remedy: 'Set ON_INCOMPATIBLE_SCHEMA=new-version to register it all the same, or set another compatibility for the subject, and take a new snapshot.',
+      },
     );
   }
   return new CdcError('REGISTRY_UNAVAILABLE', `The schema registry does not answer as it should while ${doing}.`, details);

@@ -6,6 +6,8 @@ const KNOWN_WITHIN_MS = 15_000;
 const KNOWN_POLL_MS = 20;
 const NOT_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION', 'NOT_LEADER_OR_FOLLOWER']);
 
+/** Kafka's number of the kind of resource. */
+const TOPIC_RESOURCE = 2;
 /** Topics that are created side by side. */
 const CREATE_AT_ONCE = 16;
 
@@ -49,6 +51,17 @@ export class TopicAdmin {
     for (let first = 0; first < missing.length; first += CREATE_AT_ONCE) {
       const some = missing.slice(first, first + CREATE_AT_ONCE);
       await Promise.all(some.map((definition) => this.#try(`creating topic ${definition.topic}`, () => this.#create(definition))));
+    }
+  }
+
+  /** The topic's `max.message.bytes`; undefined where the broker does not tell, for want of a right for instance. */
+  async maxBatchBytes(topic: string): Promise<number | undefined> {
+    try {
+      const { resources } = await this.#admin.describeConfigs({ includeSynonyms: false, resources: [{ type: TOPIC_RESOURCE, name: topic }] });
+      const limit = Number(resources[0]?.configEntries.find(({ configName }) => configName === 'max.message.bytes')?.configValue);
+      return Number.isSafeInteger(limit) ? limit : undefined;
+    } catch {
+      return undefined;
     }
   }
 
