@@ -59,7 +59,7 @@ export const CONTAINERS: Readonly<Record<ServiceName, (place: Place) => Containe
       containerPort: 5432,
       env: { POSTGRES_PASSWORD: password },
       command: ['postgres', ...Object.entries(POSTGRES_SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-      url: `postgres://postgres:${password}@${host}:${port}/postgres`,
+      url: `postgres://postgres:${password}@${host}:${port}/postgres?sslmode=disable`,
       ready: postgresAnswers,
     };
   },

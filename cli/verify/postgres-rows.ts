@@ -2,6 +2,7 @@ import pg, { type Client } from 'pg';
 import Cursor from 'pg-cursor';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { ColumnDef } from '../../shared/record/table-schema.ts';
+import type { ServerTls } from '../../shared/tls/server-tls.ts';
 import { errorCodeOf } from '../../sinks/postgres/sqlstate.ts';
 import { type Cell, finishPostgres, type TargetLimits } from './canonical.ts';
 import type { CanonicalRow } from './compare-rows.ts';
@@ -22,10 +23,18 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_ROWS = 1000;
 const FETCH_BYTES = 4 * 1024 * 1024;
 
-/** A connection for reading; `setting` is the name of the setting that has its URL. */
-export async function connectReader(connectionString: string, setting: string): Promise<Client> {
+/** A database to read from; `setting` is the name of the setting that has its URL. */
+export interface ReaderAddress {
+  readonly connectionString: string;
+  readonly tls: ServerTls;
+  readonly setting: string;
+}
+
+/** A connection for reading. */
+export async function connectReader({ connectionString, tls, setting }: ReaderAddress): Promise<Client> {
   const client = new pg.Client({
     connectionString,
+    ssl: await tls.driverTls(),
     application_name: 'dbmazz verify',
     options: SESSION.map((value) => `-c ${value}`).join(' '),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -36,7 +45,7 @@ export async function connectReader(connectionString: string, setting: string): 
     await client.connect();
     return client;
   } catch (error) {
-    throw toReaderError(error, `connecting to ${setting}`);
+    throw toReaderError(await tls.explain(error), `connecting to ${setting}`);
   }
 }
 

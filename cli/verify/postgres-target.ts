@@ -12,7 +12,7 @@ const COLUMNS = `
   WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`;
 
 export async function openPostgresTarget(config: PostgresSinkConfig): Promise<VerifyTarget> {
-  const client = await connectReader(config.url.reveal(), 'SINK_URL');
+  const client = await connectReader({ connectionString: config.url.reveal(), tls: config.tls, setting: 'SINK_URL' });
   const targetOf = (table: TableRef): TableRef => ({ schema: config.schema, name: targetTableName(config.tablePattern, table) });
   return {
     name: 'postgres',

@@ -36,7 +36,7 @@ export interface VerifyOptions {
  * writers and let the sink catch up first.
  */
 export async function verify({ source, target, onTable }: VerifyOptions): Promise<VerifyReport> {
-  const client = await connectReader(source.connectionString, 'SOURCE_URL');
+  const client = await connectReader({ ...source, setting: 'SOURCE_URL' });
   try {
     const tables = await findTables(client, source);
     const reports: TableReport[] = [];

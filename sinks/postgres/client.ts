@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
+import type { DriverTls } from '../../shared/tls/server-tls.ts';
 import type { Binding } from './binding.ts';
 import type { PostgresSinkConfig } from './config.ts';
 import { quoteText } from './identifiers.ts';
@@ -46,11 +47,12 @@ export class Session implements Pooled {
   #isTimedOut = false;
   #firesTriggers = true;
 
-  private constructor(config: PostgresSinkConfig) {
+  private constructor(config: PostgresSinkConfig, ssl: DriverTls) {
     this.#config = config;
     this.#socket = new Socket();
     this.#client = new pg.Client({
       connectionString: config.url.reveal(),
+      ssl,
       stream: () => this.#socket,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
@@ -64,10 +66,13 @@ export class Session implements Pooled {
   }
 
   static async open(config: PostgresSinkConfig): Promise<Session> {
-    const session = new Session(config);
     const doing = { what: 'let us in' };
+    const ssl = await config.tls.driverTls().catch((error: unknown) => {
+      throw toDriverError(error, doing, config);
+    });
+    const session = new Session(config, ssl);
     try {
-      await session.#attempt(doing, () => session.#client.connect());
+      await session.#attempt(doing, () => session.#connect());
       await session.run(doing, sessionSettings(config));
       await session.#silenceTriggers();
       return session;
@@ -143,6 +148,14 @@ export class Session implements Pooled {
     await this.#client.end().catch(() => undefined);
     clearTimeout(timer);
     this.#socket.destroy();
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      await this.#client.connect();
+    } catch (error) {
+      throw await this.#config.tls.explain(error);
+    }
   }
 
   #forgetOldest(): readonly string[] {

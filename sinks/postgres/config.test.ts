@@ -22,7 +22,7 @@ describe('the address', () => {
       connections: 4,
       tombstoneDays: 30,
     });
-    expect(config.url.reveal()).toBe('postgresql://ann:s%40cret@db.example:6432/shop?sslmode=require');
+    expect(config.url.reveal()).toBe('postgresql://ann:s%40cret@db.example:6432/shop');
   });
 
   test('is overridden by single settings', () => {
@@ -49,6 +49,8 @@ describe('what is wrong is said by name, all at once', () => {
     [{ SINK_URL: 'postgres://db.example' }, ['SINK_DATABASE', 'SINK_USER']],
     [{ SINK_URL: 'http://db.example/shop' }, ['SINK_URL']],
     [{ SINK_URL: 'postgres://:5432:x/' }, ['SINK_URL']],
+    [{ SINK_URL: 'postgres://ann@db.example/shop?sslmode=on' }, ['SINK_URL has sslmode=on: expected one of: disable']],
+    [{ SINK_URL: 'postgres://ann@db.example/shop?sslrootcert=/not/there' }, ['SINK_URL has sslrootcert=/not/there, which cannot be read (ENOENT)']],
     [{ SINK_URL: 'postgres://db.example/shop', SINK_SCHEMA: 'ü'.repeat(32) }, ['SINK_USER', 'SINK_SCHEMA']],
   ])('%o', (environment, names) => {
     const attempt = () => configOf(environment);

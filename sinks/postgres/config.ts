@@ -1,6 +1,7 @@
 import type { SinkSettings } from '../../shared/config/sink-options.ts';
 import { integer, throwIfProblems, type Problem, type Settings } from '../../shared/config/options.ts';
 import { Secret } from '../../shared/config/secret.ts';
+import { ServerTls } from '../../shared/tls/server-tls.ts';
 import { MAX_NAME_BYTES } from './identifiers.ts';
 
 /** Settings of this sink beside those of every sink. */
@@ -23,8 +24,9 @@ export interface PostgresSinkConfig {
   readonly host: string;
   readonly database: string;
   readonly user: string;
-  /** With the user and the password in it. */
+  /** With the user and the password in it, and without what `tls` holds. */
   readonly url: Secret;
+  readonly tls: ServerTls;
   readonly hasPassword: boolean;
   readonly schema: string;
   readonly tablePattern: string;
@@ -43,6 +45,8 @@ export function resolveConfig(settings: PostgresSinkSettings): PostgresSinkConfi
   const url = parseUrl(settings.SINK_URL, problems);
   applySingleSettings(url, settings);
   checkUrl(url, problems);
+  const { tls, problems: tlsProblems } = ServerTls.take(url, 'SINK_URL');
+  problems.push(...tlsProblems.map((message) => ({ name: 'SINK_URL', message })));
   if (Buffer.byteLength(settings.SINK_SCHEMA ?? '') > MAX_NAME_BYTES) problems.push({ name: 'SINK_SCHEMA', message: `is longer than ${MAX_NAME_BYTES} bytes` });
   throwIfProblems(problems);
   return Object.freeze({
@@ -51,6 +55,7 @@ export function resolveConfig(settings: PostgresSinkSettings): PostgresSinkConfi
     database: decoded(url.pathname.slice(1)),
     user: decoded(url.username),
     url: new Secret(url.href),
+    tls,
     hasPassword: url.password !== '',
     schema: settings.SINK_SCHEMA ?? 'public',
     tablePattern: settings.SINK_TABLE,

@@ -1,5 +1,6 @@
 import pg, { type Client } from 'pg';
 import { CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
+import { toTlsError } from '../../shared/tls/tls-error.ts';
 import type { PostgresSourceConfig } from './config.ts';
 
 /**
@@ -22,9 +23,11 @@ const SESSION = [
 
 const GOODBYE_LIMIT_MS = 2000;
 
-export function clientConfig(config: PostgresSourceConfig): pg.ClientConfig {
+/** What the driver needs for one connection. */
+export async function clientConfig(config: PostgresSourceConfig): Promise<pg.ClientConfig> {
   return {
     connectionString: config.connectionString,
+    ssl: await config.tls.driverTls(),
     application_name: `dbmazz ${config.name}`,
     options: [...config.serverOptions, ...SESSION.map((setting) => `-c ${setting}`)].join(' '),
     connectionTimeoutMillis: 10_000,
@@ -34,14 +37,14 @@ export function clientConfig(config: PostgresSourceConfig): pg.ClientConfig {
 }
 
 export async function connect(config: PostgresSourceConfig): Promise<Client> {
-  const client = new pg.Client(clientConfig(config));
-  // A connection that breaks while nothing is asked of it shows at the next query.
-  client.on('error', () => undefined);
   try {
+    const client = new pg.Client(await clientConfig(config));
+    // A connection that breaks while nothing is asked of it shows at the next query.
+    client.on('error', () => undefined);
     await client.connect();
     return client;
   } catch (error) {
-    throw toPostgresError(error, 'connecting');
+    throw toPostgresError(await config.tls.explain(error), 'connecting');
   }
 }
 
@@ -69,13 +72,16 @@ export async function disconnect(client: Client): Promise<void> {
 
 const REMEDIES: Record<string, string> = {
   '28P01': 'Check user and password in SOURCE_URL.',
-  '28000': 'Check the user in SOURCE_URL, and pg_hba.conf of the server (it has to let the user in to this database).',
+  '28000':
+    'Check the user in SOURCE_URL, and pg_hba.conf of the server: it has to let the user in to this database, with TLS or without (sslmode in SOURCE_URL), and may ask for a client certificate (sslcert, sslkey).',
   '3D000': 'Check the database in SOURCE_URL.',
 };
 
 /** A driver's error as ours, by SQLSTATE (PostgreSQL manual, appendix A) or the operating system's code. */
 export function toPostgresError(error: unknown, doing: string): CdcError {
   if (isCdcError(error)) return error;
+  const tlsError = toTlsError(error, 'SOURCE_URL');
+  if (tlsError !== undefined) return tlsError;
   const state = String((error as { code?: unknown }).code ?? '');
   const details = { cause: error, context: { sqlState: state } };
   switch (state) {

@@ -52,7 +52,7 @@ describe('what is not right', () => {
 test('options of the server that the URL asks for go beside our own', () => {
   const { connectionString, serverOptions } = config({ SOURCE_URL: 'postgres://u:p%40@localhost/shop?sslmode=disable&options=-c%20search_path%3Da' });
   expect(serverOptions).toEqual(['-c search_path=a']);
-  expect(connectionString).toBe('postgres://u:p%40@localhost/shop?sslmode=disable');
+  expect(connectionString).toBe('postgres://u:p%40@localhost/shop');
 });
 
 test.each([

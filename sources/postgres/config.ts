@@ -1,5 +1,6 @@
-import { checked, optionalText, type Settings } from '../../shared/config/options.ts';
+import { checked, optionalText, type Settings, throwIfProblems } from '../../shared/config/options.ts';
 import { SOURCE_OPTIONS, type SourceSettings } from '../../shared/config/source-options.ts';
+import { ServerTls } from '../../shared/tls/server-tls.ts';
 
 /** PostgreSQL's limit of a name, in bytes. */
 const MAX_NAME = 63;
@@ -36,8 +37,9 @@ export type PostgresSourceSettings = SourceSettings & Settings<typeof POSTGRES_O
 
 export interface PostgresSourceConfig {
   readonly name: string;
-  /** Has the password: not for logs. */
+  /** Has the password: not for logs. Without what `tls` holds. */
   readonly connectionString: string;
+  readonly tls: ServerTls;
   /** Settings of the session that SOURCE_URL asks for (`?options=-c …`); ours come behind them. */
   readonly serverOptions: readonly string[];
   readonly tablePatterns: readonly string[];
@@ -47,11 +49,12 @@ export interface PostgresSourceConfig {
   readonly settings: PostgresSourceSettings;
 }
 
+/** Throws `CONFIG_INVALID` where parameters of the URL are not right, or name files that are not. */
 export function toConfig(settings: PostgresSourceSettings): PostgresSourceConfig {
   const fallback = `dbmazz_${settings.SOURCE_NAME.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(0, MAX_NAME);
   return {
     name: settings.SOURCE_NAME,
-    ...splitOptions(settings.SOURCE_URL.reveal()),
+    ...splitUrl(settings.SOURCE_URL.reveal()),
     tablePatterns: settings.TABLES,
     excluded: new Set(settings.EXCLUDE_COLUMNS),
     slot: settings.SOURCE_SLOT_NAME ?? fallback,
@@ -75,13 +78,17 @@ function isEncoded(part: string): boolean {
   }
 }
 
-/** The driver takes `options` either from the URL or from beside it, and we have some of our own. */
-function splitOptions(text: string): Pick<PostgresSourceConfig, 'connectionString' | 'serverOptions'> {
+/**
+ * The parameters of TLS are ours alone; and the driver takes `options` either from the URL or from beside it, and we
+ * have some of our own.
+ */
+function splitUrl(text: string): Pick<PostgresSourceConfig, 'connectionString' | 'serverOptions' | 'tls'> {
   const url = new URL(text);
+  const { tls, problems } = ServerTls.take(url, 'SOURCE_URL');
+  throwIfProblems(problems.map((message) => ({ name: 'SOURCE_URL', message })));
   const serverOptions = url.searchParams.getAll('options');
-  if (serverOptions.length === 0) return { connectionString: text, serverOptions };
   url.searchParams.delete('options');
-  return { connectionString: url.href, serverOptions };
+  return { connectionString: url.search === new URL(text).search ? text : url.href, serverOptions, tls };
 }
 
 /** `public.*`, `*.orders`, `public.order_*`: `*` stands for any characters. */

@@ -31,7 +31,7 @@ interface PausableConnection {
 export class ReplicationStream {
   readonly #config: PostgresSourceConfig;
   readonly #handlers: ReplicationHandlers;
-  readonly #service: LogicalReplicationService;
+  #service: LogicalReplicationService | undefined;
   readonly #failure = Promise.withResolvers<never>();
   #connection: PausableConnection | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -47,7 +47,6 @@ export class ReplicationStream {
     this.#confirmed = confirmed;
     this.#handlers = handlers;
     this.#failure.promise.catch(() => undefined);
-    this.#service = new LogicalReplicationService(clientConfig(config) as pg.ClientConfig, { acknowledge: { auto: false, timeoutSeconds: 0 } });
   }
 
   /** Streams until `stop`; rejects with what ended it before. */
@@ -56,10 +55,10 @@ export class ReplicationStream {
       onStart: (client) => this.#attach(client),
       onMessage: (bytes) => this.#receive(bytes),
     });
-    this.#service.on('error', (error: Error) => this.#failure.reject(toPostgresError(error, 'streaming')));
-    this.#service.on('heartbeat', (lsn: string, _time: number, shouldRespond: boolean) => this.#keepalive(lsn, shouldRespond));
     try {
-      await Promise.race([this.#service.subscribe(plugin, this.#config.slot, fromLsn), this.#failure.promise]);
+      const service = await this.#createService();
+      if (this.#isStopped) return;
+      await Promise.race([service.subscribe(plugin, this.#config.slot, fromLsn), this.#failure.promise]);
       if (!this.#isStopped) throw new CdcError('CONNECTION_LOST', 'The source ended the replication stream.');
     } catch (error) {
       if (!this.#isStopped) throw toPostgresError(error, 'streaming');
@@ -103,7 +102,15 @@ export class ReplicationStream {
     this.#clearTimers();
     this.#connection?.stream.resume();
     this.#sendFeedback();
-    await this.#service.destroy().catch(() => undefined);
+    await this.#service?.destroy().catch(() => undefined);
+  }
+
+  async #createService(): Promise<LogicalReplicationService> {
+    const service = new LogicalReplicationService(await clientConfig(this.#config), { acknowledge: { auto: false, timeoutSeconds: 0 } });
+    service.on('error', (error: Error) => this.#failure.reject(toPostgresError(error, 'streaming')));
+    service.on('heartbeat', (lsn: string, _time: number, shouldRespond: boolean) => this.#keepalive(lsn, shouldRespond));
+    this.#service = service;
+    return service;
   }
 
   #attach(client: Client): void {
@@ -138,7 +145,7 @@ export class ReplicationStream {
   /** The library adds one to what it is given; the server's rule is "last byte + 1", which our positions already are. */
   #sendFeedback(): void {
     if (this.#confirmed === 0n) return;
-    void this.#service.acknowledge(formatBigLsn(this.#confirmed - 1n)).catch(() => undefined);
+    void this.#service?.acknowledge(formatBigLsn(this.#confirmed - 1n)).catch(() => undefined);
   }
 
   #clearTimers(): void {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -62,6 +62,15 @@ export class OwnPostgres implements AsyncDisposable {
     while (!(await answers(this.url))) {
       if (this.#server.exitCode !== null) throw new Error(`The server ended at its start with ${this.#server.exitCode}.`);
     }
+  }
+
+  /** Puts a file beside its data that it alone can read; gives the path. */
+  async put(name: string, text: string): Promise<string> {
+    const path = join(this.#folder, name);
+    await writeFile(path, text, { mode: 0o600 });
+    const { uid, gid } = this.#command;
+    if (uid !== undefined && gid !== undefined) await chown(path, uid, gid);
+    return path;
   }
 
   /** As a crash would. */
