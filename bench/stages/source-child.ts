@@ -23,8 +23,8 @@ const { connector, settings } = readSourceConfig(process.env);
 const log = silentLogger();
 const source = connector.create(settings, { log });
 
+const tables = await source.setup({ position: null, snapshot: null });
 const target = end === 'avro' ? await openPublisher() : undefined;
-await source.setup({ position: null, snapshot: null });
 await source.start({ position: null, snapshot: null }, countingEmit());
 
 function countingEmit(): Emit {
@@ -48,6 +48,6 @@ async function openPublisher(): Promise<Publisher> {
   const createProducer = (options: ProducerOptions) => new DroppingProducer(options);
   const publisher = new Publisher({ settings, connector: connector.connectorName, version: '0', log, onCommitted: () => undefined, createProducer });
   await publisher.open();
-  await publisher.addTables(await source.setup({ position: null, snapshot: null }));
+  await publisher.addTables(tables);
   return publisher;
 }

@@ -14,16 +14,32 @@ afterAll(async () => server?.[Symbol.asyncDispose]());
 
 const BIG = (seed: string) => `(SELECT string_agg(md5(${seed}::text || k), '') FROM generate_series(1, 120) k)`;
 
+/** Commits of clients; the server's own may wait as well. */
+const WAITING = `SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'`;
+
+/** The checkpointer puts the setting in force for all, a moment after each of them knows it: until then no commit waits. */
+async function untilCommitsWait(bench: PostgresBench): Promise<void> {
+  const session = await bench.session();
+  for (let isInForce = false; !isInForce;) {
+    let isOver = false;
+    const probe = session.query(`SELECT pg_logical_emit_message(true, 'probe', '')`).finally(() => (isOver = true));
+    while (!isOver && !isInForce) isInForce = (await bench.value(`SELECT EXISTS (${WAITING})`)) === 'true';
+    if (isInForce) await bench.query(`SELECT pg_cancel_backend(pid) FROM (${WAITING}) AS w`);
+    await probe;
+  }
+  session.release();
+}
+
 describe('a synchronous standby that does not answer', () => {
   // Commits are then in the log, and on the stream, and queries do not see them: for seconds, or as long as it takes.
   async function withHiddenCommit(bench: PostgresBench, sql: string, isEnough: (run: SourceRun) => Promise<void>): Promise<SourceRun> {
     const run = await bench.prepare({ SNAPSHOT_CHUNK_SIZE: '4' });
     await administer(server.url, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, 'SELECT pg_reload_conf()');
     try {
-      await bench.until(`SELECT current_setting('synchronous_standby_names') = 'nobody'`);
+      await untilCommitsWait(bench);
       const session = await bench.session();
       const committed = session.query(sql).finally(() => session.release());
-      await bench.until(`SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'`);
+      await bench.until(`SELECT EXISTS (${WAITING})`);
       run.start();
       await isEnough(run);
       await administer(server.url, 'ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()');
