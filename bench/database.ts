@@ -2,7 +2,7 @@ import pg from 'pg';
 import type { SourceInput } from './stages/stage.ts';
 import type { Workload } from './workloads.ts';
 
-const PUBLICATION = 'bench';
+export const PUBLICATION = 'bench';
 const TEMPLATE_SLOT = 'bench_template';
 
 /** A database with one workload's changes in its log, and a slot in front of them that every run copies. */
@@ -44,6 +44,13 @@ export class BenchDatabase {
   async newSlot(): Promise<string> {
     const slot = `bench_${process.pid}_${++this.#copies}`;
     await this.#run(this.url, `SELECT pg_copy_logical_replication_slot('${TEMPLATE_SLOT}_${process.pid}', '${slot}')`);
+    return slot;
+  }
+
+  /** A slot at the end of the log as it is now. */
+  async newSlotHere(): Promise<string> {
+    const slot = `bench_${process.pid}_${++this.#copies}`;
+    await this.#run(this.url, `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
     return slot;
   }
 

@@ -7,10 +7,11 @@ import { latencyBench } from './latency.ts';
 import { backlogBench } from './log-stages.ts';
 import { writePage } from './page.ts';
 import { writeResult } from './results.ts';
+import { snapshotBench } from './snapshot.ts';
 import { WORKLOADS } from './workloads.ts';
 
 /** Without a word of its own the first is run; `all` runs them in this order. */
-const BENCHES: readonly Bench[] = [backlogBench, consumeBench, latencyBench, footprintBench];
+const BENCHES: readonly Bench[] = [backlogBench, snapshotBench, consumeBench, latencyBench, footprintBench];
 
 const WIDTH = 48;
 const HELP = [

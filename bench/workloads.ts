@@ -12,7 +12,7 @@ export interface Workload {
   readonly load: string;
 }
 
-const ORDERS = `CREATE TABLE orders (id bigint PRIMARY KEY, customer_id int, qty int, status text, note text, amount numeric(12,2), currency char(3),
+export const ORDERS = `CREATE TABLE orders (id bigint PRIMARY KEY, customer_id int, qty int, status text, note text, amount numeric(12,2), currency char(3),
   created_at timestamptz, shipped timestamp, weight float8, paid bool, attrs jsonb, ref uuid)`;
 
 const INSERT_ORDERS = `INSERT INTO orders SELECT base + g, g, g % 10, 'new', 'some note text for row ' || (base + g), (g * 1.5)::numeric(12,2), 'EUR', now(), now(),

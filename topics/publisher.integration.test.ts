@@ -135,7 +135,8 @@ describe('a source that starts', () => {
     const first = createPublisher(name);
     expect(await first.open()).toEqual({ position: null, snapshot: null, stopped: {} });
     await first.addTables(TABLES);
-    const snapshot = { tables: { 'public.orders': { state: 'running' as const, rows: 5, expectedRows: 9, lastKey: ['5'], note: null } } };
+    const rest = [{ of: 'key', after: ['5'], end: null }];
+    const snapshot = { tables: { 'public.orders': { state: 'running' as const, rows: 5, expectedRows: 9, rest, startsOver: false, note: null } } };
     void first.publish({ records: log, bytes: 1, snapshot });
     await first.drain();
     await first.close();

@@ -18,6 +18,8 @@ export interface DebeziumJob {
   readonly tables: readonly string[];
   readonly topicPrefix: string;
   readonly tuning: DebeziumTuning;
+  /** Debezium's `snapshot.mode`; none where it is not set. */
+  readonly snapshotMode?: 'initial' | undefined;
 }
 
 export const CONNECTOR_NAME = 'bench';
@@ -82,7 +84,7 @@ export function connectorSettings(job: DebeziumJob): Settings {
     'slot.name': job.slot,
     'publication.name': job.publication,
     'publication.autocreate.mode': 'disabled',
-    'snapshot.mode': 'no_data',
+    'snapshot.mode': job.snapshotMode ?? 'no_data',
     'table.include.list': job.tables.join(','),
     'topic.prefix': job.topicPrefix,
     'schema.name.adjustment.mode': 'avro',

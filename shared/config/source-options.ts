@@ -25,7 +25,7 @@ export const SOURCE_OPTIONS = {
   UNKNOWN_TYPES: oneOf(['stop', 'string'], { description: 'columns of a type that is not in the table of types: stop, or carry their text', default: 'stop' }),
   SNAPSHOT_MODE: oneOf(['initial', 'never', 'only'], { description: 'initial: once, then stream', default: 'initial' }),
   SNAPSHOT_CHUNK_SIZE: integer({ description: 'rows a chunk of the snapshot', default: 50_000, min: 1 }),
-  SNAPSHOT_PARALLEL_WORKERS: integer({ description: 'chunks of the snapshot in flight, each of another table', default: 2, min: 1, max: 64 }),
+  SNAPSHOT_PARALLEL_WORKERS: integer({ description: 'chunks of the snapshot in flight, over all tables and inside one', default: 2, min: 1, max: 64 }),
   TOPIC_PARTITIONS: integer({ description: 'partitions of topics that we create', default: 4, min: 1, max: 10_000 }),
   TOPIC_REPLICATION: optionalInteger({ description: 'replicas of topics that we create; the broker decides if not set', min: 1, max: 100 }),
   TOPIC_CLEANUP_POLICY: oneOf(['delete', 'compact'], {

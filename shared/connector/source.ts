@@ -23,10 +23,20 @@ export interface TableProgress {
   readonly rows: number;
   /** The row count that the database's statistics expect; 0 where they say nothing. */
   readonly expectedRows: number;
-  /** The key of the last row read, as the source writes it down; null before the first chunk. */
-  readonly lastKey: readonly string[] | null;
+  /** The parts that are still to be read; null before they are known. */
+  readonly rest: readonly RangeProgress[] | null;
+  /** What was published of it before does not count: a truncate comes first. */
+  readonly startsOver: boolean;
   /** What else the source has to know of it; opaque to all others. */
   readonly note: string | null;
+}
+
+/** A part of a table: what lies behind `after`, up to and including `end`; null for the beginning and the end of the table. */
+export interface RangeProgress {
+  /** In what order, as the source writes it down: of a key, or of the places in a file. */
+  readonly of: string;
+  readonly after: readonly string[] | null;
+  readonly end: readonly string[] | null;
 }
 
 export interface RecordBatch {

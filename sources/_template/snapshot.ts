@@ -15,7 +15,7 @@ interface Chunk {
   readonly id: string;
   readonly schema: TableSchema;
   readonly rows: readonly Row[];
-  readonly lastKey: string | null;
+  readonly last: string | null;
   readonly isLast: boolean;
   /** The read has seen all transactions that begin before this place of the log. */
   readonly seen: number;
@@ -63,7 +63,9 @@ export class Snapshotter {
     const chunk = this.#chunk;
     if (chunk?.id !== id) return undefined;
     const name = chunk.schema.qualifiedName;
-    const rows = this.#windows.get(name)?.select(chunk.rows, (transaction) => transaction < chunk.seen);
+    const isSeen = (transaction: number) => transaction < chunk.seen;
+    const rows = this.#windows.get(name)?.select(chunk.rows, isSeen);
+    this.#windows.get(name)?.forget(isSeen);
     if (rows !== undefined) this.#advance(name, chunk);
     this.next();
     return (rows ?? []).map((row, index) => toRead(row, place, index));
@@ -73,7 +75,7 @@ export class Snapshotter {
     const table = this.#database.tables.get(name.slice(name.indexOf('.') + 1));
     const schema = schemaOf(table);
     if (table === undefined || schema === undefined) return undefined;
-    const [after = null] = this.#progress.tables[name]?.lastKey ?? [];
+    const [after = null] = this.#progress.tables[name]?.rest?.[0]?.after ?? [];
     const keys = [...table.rows.keys()].toSorted((a, b) => Number(a) - Number(b)).filter((key) => after === null || Number(key) > Number(after));
     const taken = keys.slice(0, this.#config.chunkSize);
     const writer = new RowWriter();
@@ -83,16 +85,16 @@ export class Snapshotter {
         (table.rows.get(key) ?? []).map((cell, index) => toValue(schema.column(index).dataType, cell)),
       ),
     );
-    return { id: randomUUID(), schema, rows, lastKey: taken.at(-1) ?? null, isLast: taken.length < this.#config.chunkSize, seen: this.#database.end };
+    return { id: randomUUID(), schema, rows, last: taken.at(-1) ?? after, isLast: taken.length < this.#config.chunkSize, seen: this.#database.end };
   }
 
-  #advance(name: string, { rows, lastKey, isLast }: Chunk): void {
+  #advance(name: string, { rows, last, isLast }: Chunk): void {
     const before = this.#progress.tables[name] as TableProgress;
     const after: TableProgress = {
       ...before,
       state: isLast ? 'done' : 'running',
       rows: before.rows + rows.length,
-      lastKey: lastKey === null ? before.lastKey : [lastKey],
+      rest: isLast ? [] : [{ of: 'key', after: last === null ? null : [last], end: null }],
     };
     this.#progress = { tables: { ...this.#progress.tables, [name]: after } };
     if (isLast) this.#windows.delete(name);
@@ -101,7 +103,7 @@ export class Snapshotter {
 
 /** What is to be read, given what was read before. */
 export function planSnapshot(tables: readonly TableSchema[], before: SnapshotProgress | null): SnapshotProgress {
-  const fresh: TableProgress = { state: 'pending', rows: 0, expectedRows: 0, lastKey: null, note: null };
+  const fresh: TableProgress = { state: 'pending', rows: 0, expectedRows: 0, rest: null, startsOver: false, note: null };
   return { tables: Object.fromEntries(tables.map(({ qualifiedName }) => [qualifiedName, before?.tables[qualifiedName] ?? fresh])) };
 }
 

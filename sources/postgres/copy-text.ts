@@ -24,14 +24,15 @@ export class CopyTextReader {
     this.#writer = writer;
   }
 
-  /** The rows that a piece of the output completes. */
-  read(piece: Buffer): Row[] {
+  /** The rows that a piece of the output completes, added to those of earlier ones. */
+  read(piece: Buffer, rows: Row[] = []): Row[] {
     if (!piece.includes(NEWLINE)) {
       if (piece.length > 0) this.#pieces.push(piece);
-      return [];
+      return rows;
     }
     const bytes = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece]);
-    return this.#rows(bytes);
+    this.#rows(bytes, rows);
+    return rows;
   }
 
   /** Text of some columns of the last row, by their place in the output. */
@@ -44,8 +45,7 @@ export class CopyTextReader {
     });
   }
 
-  #rows(bytes: Buffer): Row[] {
-    const rows: Row[] = [];
+  #rows(bytes: Buffer, rows: Row[]): void {
     let start = 0;
     this.#escape = bytes.indexOf(BACKSLASH);
     for (let end = bytes.indexOf(NEWLINE, start); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
@@ -54,7 +54,6 @@ export class CopyTextReader {
       start = end + 1;
     }
     this.#pieces = start < bytes.length ? [bytes.subarray(start)] : [];
-    return rows;
   }
 
   #row(bytes: Buffer, start: number, end: number): Row {

@@ -42,6 +42,26 @@ async function write(bench: PostgresBench, { key, names = 'id' }: (typeof KEYS)[
   session.release();
 }
 
+/** A table of several hundred blocks, with space in all of them. */
+async function makeSpaciousTable(bench: PostgresBench): Promise<void> {
+  await bench.query(`CREATE TABLE t (id int PRIMARY KEY, note text, value text) WITH (autovacuum_enabled = false)`);
+  await bench.query(`INSERT INTO t SELECT n, 'old', repeat('x', 500) FROM generate_series(1, 24000) n`);
+  await bench.query('DELETE FROM t WHERE id % 3 = 0');
+  await bench.query('VACUUM t');
+}
+
+/** Moves rows to other places of their file, also the last ones to the front, until told to stop. */
+async function moveRows(bench: PostgresBench, seed: number, isOver: () => boolean): Promise<void> {
+  const session = await bench.session();
+  for (let step = seed; !isOver(); step += 2) {
+    const from = 24_000 - ((step * 7919) % 24_000);
+    await session.query(`UPDATE t SET note = 'step ${step}' WHERE id BETWEEN ${from} AND ${from + 40}`);
+    if (step % 5 === 0) await session.query(`DELETE FROM t WHERE id BETWEEN ${from} AND ${from + 3}`);
+    if (step % 7 === 0) await session.query(`INSERT INTO t VALUES (${100_000 + step}, 'new', repeat('y', 500))`);
+  }
+  session.release();
+}
+
 /** What the table holds, and what somebody has who applied all records. */
 async function bothSides(bench: PostgresBench, run: SourceRun, columns = ['tag', 'note', 'value']) {
   await bench.caughtUp(run);
@@ -64,6 +84,76 @@ describe('a snapshot beside the stream', () => {
     const { source, target } = await bothSides(bench, run);
     expect(target).toEqual(source);
     expect(run.reads('public.t').length).toBeGreaterThan(50);
+  });
+
+  test('reads a table in the order of its file by several workers, while its rows move', async () => {
+    await using bench = await PostgresBench.open();
+    await makeSpaciousTable(bench);
+    const run = await bench.start({ SNAPSHOT_CHUNK_SIZE: '400', SNAPSHOT_PARALLEL_WORKERS: '3' });
+    let isOver = false;
+    const writers = Promise.all([moveRows(bench, 1, () => isOver), moveRows(bench, 2, () => isOver)]);
+    await run.until(() => (run.snapshot?.tables['public.t']?.rest?.length ?? 0) > 2, 'several ranges');
+    await bench.snapshotDone(run).finally(() => (isOver = true));
+    await writers;
+    const { source, target } = await bothSides(bench, run, ['id', 'note', 'value']);
+    expect(target).toEqual(source);
+  });
+
+  test('reads a table anew that is written to another file meanwhile', async () => {
+    await using bench = await PostgresBench.open();
+    await makeSpaciousTable(bench);
+    const run = await bench.start({ SNAPSHOT_CHUNK_SIZE: '400', SNAPSHOT_PARALLEL_WORKERS: '3' });
+    await run.until(() => run.reads('public.t').length > 2000, 'a part of the table');
+    await bench.query('VACUUM FULL t');
+    await bench.query(`UPDATE t SET note = 'later' WHERE id % 10 = 0`);
+    await bench.snapshotDone(run);
+    const { source, target } = await bothSides(bench, run, ['id', 'note', 'value']);
+    expect(target).toEqual(source);
+    expect(run.reads('public.t').length).toBeGreaterThan(source.length);
+  });
+
+  test('reads the parts of a partitioned table in the order of their files, while rows change their part', async () => {
+    await using bench = await PostgresBench.open();
+    const parts = [0, 1, 2].map((part) => `CREATE TABLE t${part} PARTITION OF t FOR VALUES WITH (MODULUS 3, REMAINDER ${part})`);
+    await bench.query(`CREATE TABLE t (id int PRIMARY KEY, note text, value text) PARTITION BY HASH (id); ${parts.join('; ')}`);
+    await bench.query(`INSERT INTO t SELECT n, 'old', repeat('x', 20) FROM generate_series(1, 3000) n`);
+    const run = await bench.start({ SNAPSHOT_CHUNK_SIZE: '100', SNAPSHOT_PARALLEL_WORKERS: '3' });
+    for (let step = 0; step < 20; step++) await bench.query(`UPDATE t SET id = id + 100000, note = 'step ${step}' WHERE id % 20 = ${step} AND id < 100000`);
+    await bench.snapshotDone(run);
+    expect(run.reads('public.t').length).toBeGreaterThan(100);
+    const { source, target } = await bothSides(bench, run, ['id', 'note', 'value']);
+    expect(target).toEqual(source);
+  });
+
+  test('divides a table with large values by its key, and reads the parts side by side', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query(`CREATE TABLE t (a text, b int, note text, value text, PRIMARY KEY (a, b)); ALTER TABLE t ALTER value SET STORAGE EXTERNAL`);
+    await bench.query(`INSERT INTO t SELECT 'k' || n % 50, n, 'old', repeat(md5(n::text), 200) FROM generate_series(1, 6000) n; ANALYZE t`);
+    const run = await bench.start({ SNAPSHOT_CHUNK_SIZE: '200', SNAPSHOT_PARALLEL_WORKERS: '2' });
+    await run.until(() => (run.snapshot?.tables['public.t']?.rest?.length ?? 0) > 2, 'several ranges');
+    for (let step = 0; step < 20; step++) await bench.query(`UPDATE t SET note = 'step ${step}' WHERE b % 20 = ${step}`);
+    await bench.snapshotDone(run);
+    const { source, target } = await bothSides(bench, run, ['a', 'b', 'note', 'value']);
+    expect(target).toEqual(source);
+  });
+
+  test('waits for a transaction that wrote to a table before it was published', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)');
+    const first = await bench.start({ TABLES: 'public.t' });
+    await bench.snapshotDone(first);
+    const checkpoint = await first.stop();
+    await bench.slotIsFree();
+    const session = await bench.session();
+    await session.query('BEGIN; INSERT INTO u VALUES (2)');
+    const second = await bench.start({ TABLES: 'public.t,public.u' }, checkpoint);
+    await bench.query('INSERT INTO u VALUES (3)');
+    await second.until(() => second.changes('public.u').length > 0, 'the change after it');
+    expect(second.reads('public.u')).toEqual([]);
+    await session.query('COMMIT');
+    session.release();
+    await bench.snapshotDone(second);
+    expect(new Replay(second.records).rows('public.u')).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
   });
 
   test('an update that leaves a large value out, of a row that was not read yet, loses nothing', async () => {
@@ -118,7 +208,7 @@ describe('a snapshot beside the stream', () => {
     await first.until(() => first.reads('public.t').length >= 28, 'some chunks');
     const checkpoint = await first.stop();
     const stored = first.reads('public.t').length;
-    expect(checkpoint.snapshot?.tables['public.t']).toMatchObject({ state: 'running', rows: stored, lastKey: [String(stored)] });
+    expect(checkpoint.snapshot?.tables['public.t']).toMatchObject({ state: 'running', rows: stored });
     await bench.slotIsFree();
     await bench.query(`UPDATE t SET tag = 'changed' WHERE id IN (1, 50); DELETE FROM t WHERE id IN (2, 99)`);
     const second = await bench.start(SMALL_CHUNKS, checkpoint);

@@ -1,50 +1,56 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import type { SnapshotProgress, TableProgress } from '../../shared/connector/source.ts';
+import type { RangeProgress, SnapshotProgress, TableProgress } from '../../shared/connector/source.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { ChunkWindow } from '../snapshot/chunk-window.ts';
-import { type CatalogTable, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
+import { RangeQueue } from '../snapshot/range-queue.ts';
+import { type ReadUnderWay, ReadsUnderWay } from '../snapshot/reads-under-way.ts';
+import { type CatalogTable, keyOf, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
+import { CHUNK_BYTES, type ChunkRows, readChunk } from './chunk-reader.ts';
 import { connect, disconnect, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { CopyTextReader } from './copy-text.ts';
 import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
 import { Relation } from './relation.ts';
-import { buildCopyChunk, buildCopyTable, WRITE_MARK } from './statements.ts';
+import { keyOrder, parseName, planRanges, qualified, splitFile, writersAreOver } from './snapshot-plan.ts';
+import { readRecords, ROW_OVERHEAD_BYTES, schemaRecord, truncateRecord } from './snapshot-records.ts';
+import { buildCopyTable, READ_IN_ORDER, WRITE_MARK } from './statements.ts';
 import { closeView, copyOut, openView, type TableView } from './table-view.ts';
 import { isVisible, parseVisibility, type Visibility } from './visibility.ts';
 
-/** A chunk is kept in memory until its mark comes by: it should not weigh more than this. */
-const CHUNK_BYTES = 16 * 1024 * 1024;
 const MIN_CHUNK_ROWS = 10;
 /** Before anything is known of the size of a table's rows. */
 const FIRST_CHUNK_ROWS = 1000;
-const RECORD_OVERHEAD_BYTES = 200;
 /** Where rows stand that were read before the stream began. */
 const START = '00000000/00000000';
 
-interface ChunkRows {
-  /** Undefined where the table is gone. */
-  readonly table: TableSchema | undefined;
-  readonly rows: readonly Row[];
-  readonly bytes: number;
-  readonly visibility: Visibility;
-  readonly lastKey: readonly string[] | null;
-  readonly isLast: boolean;
+/** A range of a table, in a worker's hand. */
+interface Task {
+  readonly name: string;
+  readonly queue: RangeQueue;
+  readonly range: RangeProgress;
 }
 
-interface Chunk extends ChunkRows {
+/** A table whose ranges a worker is to find out. */
+interface PlanTask {
+  readonly name: string;
+  readonly queue: undefined;
+}
+
+interface Chunk extends Task {
   readonly id: string;
-  readonly tableName: string;
-  /** Resolves once the mark came by: true when the rows were handed on, false when they have to be read again. */
-  readonly passed: PromiseWithResolvers<boolean>;
+  /** Undefined where the table is gone. */
+  readonly read: ChunkRows | undefined;
+  readonly visibility: Visibility;
+  readonly underWay: ReadUnderWay;
+  /** Resolves once the mark came by, with what is then left of the range: all of it where its rows have to be read again. */
+  readonly passed: PromiseWithResolvers<RangeProgress | undefined>;
 }
-
-const NO_TABLE: ChunkRows = { table: undefined, rows: [], bytes: 0, visibility: parseVisibility(''), lastKey: null, isLast: true };
 
 export interface SnapshotBatch {
   readonly records: CdcRecord[];
@@ -57,6 +63,8 @@ export interface SnapshotterOptions {
   readonly rules: SchemaRules;
   readonly log: Logger;
   readonly progress: SnapshotProgress;
+  /** Whether changes may have been written to a table before they were published, by transactions that are not over. */
+  readonly mayHaveWriters: boolean;
   /** The version of a table that is current on the stream, where this one says the same. */
   readonly adopt: (version: TableVersion) => TableVersion;
   /** Hands a finished chunk on, at its place in the stream. */
@@ -66,10 +74,26 @@ export interface SnapshotterOptions {
 }
 
 /**
- * Reads the tables while the stream goes on; `ChunkWindow` says how the two meet.
+ * Reads the tables while the stream goes on; `ChunkWindow` says how a chunk and the stream meet.
  *
- * Tables are taken by a few workers, each with one connection and one chunk in flight. The end of each chunk is stored
- * together with its rows, so a snapshot that was interrupted goes on after the last chunk that was published.
+ * A few workers, each with one connection and one chunk in flight, share the ranges of the tables: also those of one
+ * table. What is left of each range is stored together with the rows of its chunks, so a snapshot that was interrupted
+ * goes on behind the last chunks that were published.
+ *
+ * A range follows the order of the key, or that in which rows lie in the table's file (`ctid`), which is quicker and
+ * as quick for every key. There a row that is updated moves to another place, perhaps from a range that was not read
+ * to one that was, and no range has it any more. That is right all the same:
+ * - Whoever moves a row writes a change, and the ranges are planned when every change of the table is in the stream
+ *   (the slot is there, the table is published, and no transaction is left that wrote to it before). So the stream has
+ *   the row, where it stands in the log; and what lies behind the end of the file as it was planned is of such changes.
+ * - The stream has it whole, for the file's order is taken only where the table holds no value that lies outside of its
+ *   row (the log leaves those out of updates), or where the log has old rows whole (REPLICA IDENTITY FULL). A large
+ *   value that is written later came with the change that wrote it. Should the identity change meanwhile, the table is
+ *   planned anew.
+ * - A row that moves to a range that is still to be read comes a second time, as the table then holds it.
+ * - A table that is written anew (VACUUM FULL, CLUSTER, some ALTER TABLE, TRUNCATE) has another file. Each chunk looks,
+ *   under a lock that keeps the file, whether it is still the one of its plan; if not, the table is planned anew.
+ * - VACUUM moves no row.
  *
  * A table without a key offers nothing to tell rows apart by: it is read in one pass before the stream starts, and of
  * the stream's changes those are left out that this pass has seen. Interrupted, it starts over with a truncate. So does
@@ -79,20 +103,30 @@ export class Snapshotter {
   readonly #options: SnapshotterOptions;
   /** Of the tables that are not done. */
   readonly #windows = new Map<string, ChunkWindow>();
-  /** Tables of which a worker may have a chunk in hand. */
-  readonly #active = new Set<string>();
+  /** Of the tables that are planned and not done. */
+  readonly #queues = new Map<string, RangeQueue>();
+  /** Tables whose ranges a worker is about to find out. */
+  readonly #planning = new Set<string>();
+  readonly #rowLimits = new Map<string, number>();
+  readonly #underWay = new ReadsUnderWay();
   readonly #chunks = new Map<string, Chunk>();
   readonly #barriers = new Map<string, Barrier>();
   readonly #stopped = Promise.withResolvers<void>();
+  readonly #failed = Promise.withResolvers<never>();
   readonly #clients = new Set<Client>();
+  readonly #workers = new Set<Promise<void>>();
+  #isStarted = false;
   #isStopped = false;
   #progress: SnapshotProgress;
 
   constructor(options: SnapshotterOptions) {
     this.#options = options;
     this.#progress = options.progress;
-    for (const [name, { state }] of Object.entries(options.progress.tables)) {
-      if (state !== 'done') this.#windows.set(name, new ChunkWindow());
+    this.#failed.promise.catch(() => undefined);
+    for (const [name, { state, rest }] of Object.entries(options.progress.tables)) {
+      if (state === 'done') continue;
+      this.#windows.set(name, new ChunkWindow());
+      if (rest != null) this.#queues.set(name, new RangeQueue(rest));
     }
   }
 
@@ -123,22 +157,21 @@ export class Snapshotter {
     const chunk = message.prefix === markPrefix(this.#options.config) ? this.#chunks.get(message.content) : undefined;
     if (chunk === undefined) return;
     this.#chunks.delete(chunk.id);
+    this.#underWay.end(chunk.underWay);
     const isSeen = (xid: number) => isVisible(chunk.visibility, xid);
-    const rows = this.#windows.get(chunk.tableName)?.select(chunk.rows, isSeen);
-    for (const [name, window] of this.#windows) if (!this.#active.has(name)) window.forget(isSeen);
-    if (rows !== undefined) this.#handOn(chunk, rows, formatLsn(message.lsn));
-    chunk.passed.resolve(rows !== undefined);
+    const rows = this.#windows.get(chunk.name)?.select(chunk.read?.rows ?? [], isSeen);
+    for (const [name, window] of this.#windows) window.forget(this.#underWay.seenByAll(name, isSeen));
+    chunk.passed.resolve(rows === undefined ? this.#again(chunk) : this.#handOn(chunk, rows, formatLsn(message.lsn)));
   }
 
-  /** Reads all tables with a key; to be called while the stream runs. Resolves when the last chunk was handed on, or on `stop`. */
-  async run(workers: number): Promise<void> {
-    const waiting = Object.entries(this.#progress.tables)
-      .filter(([, { state }]) => state !== 'done')
-      .map(([name]) => name);
-    if (waiting.length === 0) return;
-    this.#options.log.info({ tables: waiting.length }, 'snapshot: reading tables beside the stream');
-    await Promise.all(Array.from({ length: Math.min(workers, waiting.length) }, () => this.#work(waiting)));
-    if (this.isDone) this.#options.log.info('snapshot: done');
+  /** Reads all tables with a key; to be called while the stream runs. Resolves on `stop`. */
+  async run(): Promise<void> {
+    const open = Object.values(this.#progress.tables).filter(({ state }) => state !== 'done').length;
+    if (open > 0) this.#options.log.info({ tables: open }, 'snapshot: reading tables beside the stream');
+    this.#isStarted = true;
+    this.#wake();
+    await Promise.race([this.#failed.promise, this.#stopped.promise]).finally(() => this.stop());
+    await Promise.all(this.#workers);
   }
 
   /** Reads the tables without a key; to be called before the stream starts. */
@@ -152,57 +185,104 @@ export class Snapshotter {
   stop(): void {
     this.#isStopped = true;
     this.#stopped.resolve();
-    for (const chunk of this.#chunks.values()) chunk.passed.resolve(false);
+    for (const chunk of this.#chunks.values()) chunk.passed.resolve(undefined);
     for (const client of this.#clients) void disconnect(client);
   }
 
-  async #work(waiting: string[]): Promise<void> {
-    for (let name = waiting.shift(); name !== undefined && !this.#isStopped; name = waiting.shift()) {
-      const table = name;
-      this.#active.add(table);
-      await this.#withClient((client) => this.#snapshotTable(client, table));
-      this.#active.delete(table);
+  /** Sets workers on what can be read, as many as there may be. */
+  #wake(): void {
+    while (this.#isStarted && !this.#isStopped && this.#hasWork() && this.#workers.size < this.#workerLimit) {
+      const worker = this.#withClient((client) => this.#work(client)).catch((error: unknown) => this.#failed.reject(error as Error));
+      this.#workers.add(worker);
+      void worker.then(() => this.#workers.delete(worker));
     }
   }
 
-  async #snapshotTable(client: Client, name: string): Promise<void> {
-    let limit = Math.min(FIRST_CHUNK_ROWS, this.#options.config.settings.SNAPSHOT_CHUNK_SIZE);
-    while (!this.#isStopped && this.#progress.tables[name]?.state !== 'done') {
-      const read = await this.#readChunk(client, name, limit);
-      if (read.table === undefined) this.#options.log.warn({ table: name }, 'snapshot: the table was dropped meanwhile');
-      if (read.rows.length > 0) limit = this.#limitFor(read.bytes / read.rows.length);
-      const chunk: Chunk = { id: randomUUID(), tableName: name, ...read, passed: Promise.withResolvers() };
+  get #workerLimit(): number {
+    return this.#options.config.settings.SNAPSHOT_PARALLEL_WORKERS;
+  }
+
+  #hasWork(): boolean {
+    return this.#open().some((name) => !this.#planning.has(name) && this.#queues.get(name)?.hasFree !== false);
+  }
+
+  #open(): readonly string[] {
+    return Object.entries(this.#progress.tables).flatMap(([name, { state }]) => (state === 'done' ? [] : [name]));
+  }
+
+  async #work(client: Client): Promise<void> {
+    await client.query(READ_IN_ORDER);
+    for (let task = this.#take(); task !== undefined && !this.#isStopped; task = this.#take()) {
+      if (task.queue === undefined) await this.#plan(client, task.name);
+      else await this.#readRange(client, task);
+    }
+  }
+
+  /** The tables come one after the other, each with all workers. */
+  #take(): Task | PlanTask | undefined {
+    for (const name of this.#open()) {
+      const queue = this.#queues.get(name);
+      const range = queue?.take(splitFile(this.#workerLimit));
+      if (queue !== undefined && range !== undefined) return { name, queue, range };
+      if (queue !== undefined || this.#planning.has(name)) continue;
+      this.#planning.add(name);
+      return { name, queue: undefined };
+    }
+    return undefined;
+  }
+
+  /** Finds out the ranges of a table. Of one that is gone, its first chunk tells. */
+  async #plan(client: Client, name: string): Promise<void> {
+    let ranges: readonly RangeProgress[] = [{ of: keyOrder([]), after: null, end: null }];
+    const view = await openView(client, parseName(name));
+    if (view !== undefined) {
+      await closeView(client);
+      if (this.#options.mayHaveWriters) await writersAreOver(client, view.table, () => this.#isStopped);
+      ranges = await planRanges(client, view.table, keyOf(view.table), this.#workerLimit);
+    }
+    this.#queues.set(name, new RangeQueue(ranges));
+    this.#planning.delete(name);
+    this.#wake();
+  }
+
+  async #readRange(client: Client, { name, queue, range }: Task): Promise<void> {
+    for (let rest: RangeProgress | undefined = range; rest !== undefined && !this.#isStopped;) {
+      const chunk = await this.#readChunk(client, { name, queue, range: rest });
+      if (chunk === undefined) return this.#planAnew(name, queue);
       this.#chunks.set(chunk.id, chunk);
       await client.query(WRITE_MARK, [markPrefix(this.#options.config), chunk.id]);
-      if (!(await chunk.passed.promise) && !this.#isStopped)
-        this.#options.log.warn({ table: name }, 'snapshot: reading a chunk again, too many of its rows changed meanwhile');
+      rest = await chunk.passed.promise;
     }
   }
 
-  async #readChunk(client: Client, name: string, limit: number): Promise<ChunkRows> {
-    const view = await openView(client, parseName(name));
-    if (view === undefined) return NO_TABLE;
-    const { table, columns } = this.#versionOf(view);
-    const key = table.keyColumns.map((column) => column.name);
-    const before = this.#progress.tables[name]?.lastKey ?? null;
-    const after = before?.length === key.length ? before : null;
-    const names = columns.map((column) => column.name);
-    const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
-    const rows: Row[] = [];
-    let bytes = 0;
-    let isCut = false;
-    for await (const piece of copyOut(client, buildCopyChunk({ table: view.table, columns: names, key, after, limit }))) {
-      // Rows much larger than the ones before: what comes is read to its end, but not kept.
-      isCut ||= bytes > 2 * CHUNK_BYTES;
-      if (isCut) continue;
-      for (const row of reader.read(piece)) {
-        rows.push(row);
-        bytes += row.byteLength + RECORD_OVERHEAD_BYTES;
-      }
-    }
-    await closeView(client);
-    const lastKey = rows.length === 0 ? null : reader.lastTexts(key.map((column) => names.indexOf(column)));
-    return { table, rows, bytes, visibility: parseVisibility(view.snapshot), lastKey, isLast: !isCut && rows.length < limit };
+  /** The table is another one than that of the plan. What was published of it is right; where the rest lies is not known. */
+  #planAnew(name: string, queue: RangeQueue): void {
+    if (this.#queues.get(name) !== queue) return;
+    this.#options.log.warn({ table: name }, 'snapshot: reading the table anew, since it was written to another file or has another key');
+    queue.clear();
+    this.#queues.delete(name);
+    this.#progress = { ...this.#progress, tables: { ...this.#progress.tables, [name]: { ...this.#tableProgress(name), rows: 0 } } };
+  }
+
+  /** Undefined where the table has to be planned anew. */
+  async #readChunk(client: Client, task: Task): Promise<Chunk | undefined> {
+    const underWay = this.#underWay.begin(task.name);
+    const view = await openView(client, parseName(task.name));
+    const visibility = parseVisibility(view?.snapshot ?? '');
+    if (view !== undefined) this.#underWay.opened(underWay, (xid) => isVisible(visibility, xid));
+    const read = view === undefined ? undefined : await this.#read(client, view, task);
+    if (view !== undefined) await closeView(client);
+    if (view === undefined) this.#options.log.warn({ table: task.name }, 'snapshot: the table was dropped meanwhile');
+    if (view === undefined || read !== undefined) return { ...task, id: randomUUID(), read, visibility, underWay, passed: Promise.withResolvers() };
+    this.#underWay.end(underWay);
+    return undefined;
+  }
+
+  async #read(client: Client, view: TableView, { name, range }: Task): Promise<ChunkRows | undefined> {
+    const limit = this.#rowLimits.get(name) ?? Math.min(FIRST_CHUNK_ROWS, this.#options.config.settings.SNAPSHOT_CHUNK_SIZE);
+    const read = await readChunk(client, view, this.#versionOf(view), { range, limit, where: null });
+    if (read !== undefined && read.rows.length > 0) this.#rowLimits.set(name, this.#limitFor(read.bytes / read.rows.length));
+    return read;
   }
 
   #versionOf(view: TableView): TableVersion {
@@ -215,53 +295,66 @@ export class Snapshotter {
     return Math.min(this.#options.config.settings.SNAPSHOT_CHUNK_SIZE, byBytes);
   }
 
-  #handOn(chunk: Chunk, rows: readonly Row[], position: string): void {
-    const before = this.#progress.tables[chunk.tableName] as TableProgress;
-    this.#advance(chunk.tableName, {
+  /** Publishes a chunk's rows together with what is then left; gives what is left of its range. */
+  #handOn(chunk: Chunk, rows: readonly Row[], position: string): RangeProgress | undefined {
+    const { name, read } = chunk;
+    const before = this.#tableProgress(name);
+    const rest = moveOn(chunk);
+    const isPlanned = this.#queues.get(name) === chunk.queue;
+    this.#advance(name, {
       ...before,
-      state: chunk.isLast ? 'done' : 'running',
-      rows: before.rows + chunk.rows.length,
-      lastKey: chunk.lastKey ?? before.lastKey,
+      state: isPlanned && chunk.queue.isDone ? 'done' : 'running',
+      rows: before.rows + (read?.rows.length ?? 0),
+      rest: isPlanned ? chunk.queue.rest : null,
+      startsOver: before.startsOver && read === undefined,
     });
-    const records = chunk.table === undefined ? [] : [schemaRecord(chunk.table, position)];
-    if (chunk.table !== undefined && isRestart(before)) records.push(truncateRecord(chunk.table, position));
-    for (const [index, row] of rows.entries()) records.push(readRecord(row, position, index));
-    this.#options.publish({ records, bytes: chunk.bytes, snapshot: this.#progress });
+    const records = read === undefined ? [] : [schemaRecord(read.table, position)];
+    if (read !== undefined && before.startsOver) records.push(truncateRecord(read.table, position));
+    this.#options.publish({ records: [...records, ...readRecords(rows, position)], bytes: read?.bytes ?? 0, snapshot: this.#progress });
+    if (this.isDone) this.#options.log.info('snapshot: done');
+    return rest;
+  }
+
+  #again({ name, queue, range }: Chunk): RangeProgress | undefined {
+    if (!queue.has(range)) return undefined;
+    this.#options.log.warn({ table: name }, 'snapshot: reading a chunk again, too many of its rows changed meanwhile');
+    return range;
+  }
+
+  #tableProgress(name: string): TableProgress {
+    return this.#progress.tables[name] as TableProgress;
   }
 
   #advance(name: string, progress: TableProgress): void {
-    this.#progress = { tables: { ...this.#progress.tables, [name]: progress } };
-    if (progress.state === 'done') this.#windows.delete(name);
+    this.#progress = { ...this.#progress, tables: { ...this.#progress.tables, [name]: progress } };
+    if (progress.state !== 'done') return;
+    this.#windows.delete(name);
+    this.#queues.delete(name);
   }
 
   async #copyKeyless(client: Client, ref: TableRef, name: string): Promise<void> {
     const view = await openView(client, ref);
     if (view === undefined) return;
     const { table, columns } = this.#versionOf(view);
-    const before = this.#progress.tables[name] as TableProgress;
-    const truncate = before.state === 'running' ? [truncateRecord(table, START)] : [];
-    this.#advance(name, { ...before, state: 'running', rows: 0, lastKey: null, note: null });
+    const before = this.#tableProgress(name);
+    const truncate = before.startsOver ? [truncateRecord(table, START)] : [];
+    this.#advance(name, { ...before, state: 'running', rows: 0, startsOver: true, note: null });
     await this.#emit([schemaRecord(table, START), ...truncate], 0);
     const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
+    const names = columns.map((column) => column.name);
     let count = 0;
-    for await (const piece of copyOut(
-      client,
-      buildCopyTable(
-        view.table,
-        columns.map((column) => column.name),
-      ),
-    )) {
+    for await (const piece of copyOut(client, buildCopyTable(view.table, names))) {
       const rows = reader.read(piece);
-      const records = rows.map((row, index) => readRecord(row, START, count + index));
+      const records = readRecords(rows, START, count);
       count += rows.length;
-      this.#advance(name, { ...before, state: 'running', rows: count, lastKey: null, note: null });
+      this.#advance(name, { ...this.#tableProgress(name), rows: count });
       await this.#emit(
         records,
-        rows.reduce((sum, row) => sum + row.byteLength + RECORD_OVERHEAD_BYTES, 0),
+        rows.reduce((sum, row) => sum + row.byteLength + ROW_OVERHEAD_BYTES, 0),
       );
     }
     await closeView(client);
-    this.#advance(name, { ...before, state: 'done', rows: count, lastKey: null, note: toNote(view) });
+    this.#advance(name, { ...before, state: 'done', rows: count, rest: [], startsOver: false, note: toNote(view) });
     await this.#emit([], 0);
   }
 
@@ -292,56 +385,15 @@ export class Snapshotter {
   }
 }
 
-function schemaRecord(table: TableSchema, transaction: string): CdcRecord {
-  return { kind: 'schemaChange', table, position: { transaction, ordinal: 0 } };
-}
-
-function truncateRecord(table: TableSchema, transaction: string): CdcRecord {
-  return { kind: 'truncate', table, position: { transaction, ordinal: 0 }, committedAtMicros: 0, version: 0 };
-}
-
-function readRecord(row: Row, transaction: string, index: number): CdcRecord {
-  return {
-    kind: 'read',
-    table: row.table,
-    before: null,
-    after: row,
-    position: { transaction, ordinal: index + 1 },
-    committedAtMicros: Date.now() * 1000,
-    version: 0,
-  };
+/** The range of a published chunk, moved on; undefined at its end. */
+function moveOn({ queue, range, read }: Chunk): RangeProgress | undefined {
+  if (read === undefined) queue.clear();
+  if (read === undefined || !queue.has(range)) return undefined;
+  if (!read.isLast && read.last !== null) return queue.advance(range, read.last);
+  queue.finish(range);
+  return undefined;
 }
 
 export function markPrefix(config: PostgresSourceConfig): string {
   return `dbmazz-chunk:${config.slot}`;
-}
-
-/**
- * What is to be read, given what was read before: tables that are new start at their beginning, and those of which
- * changes may have been missed (`missed`) start over.
- */
-export function planSnapshot(tables: readonly CatalogTable[], before: SnapshotProgress | null, missed: readonly TableRef[]): SnapshotProgress {
-  const again = new Set(missed.map(qualified));
-  const entries = tables.map(({ ref, expectedRows }): [string, TableProgress] => {
-    const known = before?.tables[qualified(ref)];
-    if (known === undefined) return [qualified(ref), { state: 'pending', rows: 0, expectedRows, lastKey: null, note: null }];
-    const isAgain = again.has(qualified(ref)) && known.state !== 'pending';
-    return [qualified(ref), isAgain ? { ...known, state: 'running', rows: 0, lastKey: null, note: null } : known];
-  });
-  return { tables: Object.fromEntries(entries) };
-}
-
-/** A table under way that is at its beginning: what was published of it before does not count. */
-function isRestart({ state, lastKey }: TableProgress): boolean {
-  return state === 'running' && lastKey === null;
-}
-
-function qualified({ schema, name }: TableRef): string {
-  return `${schema}.${name}`;
-}
-
-/** The inverse: neither part of a name that TABLES can ask for has a dot. */
-function parseName(name: string): TableRef {
-  const dot = name.indexOf('.');
-  return { schema: name.slice(0, dot), name: name.slice(dot + 1) };
 }

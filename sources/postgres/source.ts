@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
-import type { Checkpoint, Emit, RecordBatch, Source, SourceLag } from '../../shared/connector/source.ts';
+import type { Checkpoint, Emit, RecordBatch, SnapshotProgress, Source, SourceLag } from '../../shared/connector/source.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
@@ -15,7 +15,8 @@ import { formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
 import { findProblems, prepare, readFacts, schemaRules } from './setup.ts';
-import { planSnapshot, type SnapshotBatch, Snapshotter } from './snapshot.ts';
+import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
+import { planSnapshot } from './snapshot-plan.ts';
 import { LAG } from './statements.ts';
 import { TableVersions } from './table-versions.ts';
 import { isVisible, parseVisibility, SEEN_NOW } from './visibility.ts';
@@ -153,9 +154,14 @@ export class PostgresSource implements Source {
   }
 
   async #runSnapshot(): Promise<void> {
-    const { SNAPSHOT_MODE, SNAPSHOT_PARALLEL_WORKERS } = this.#config.settings;
-    await this.#snapshotter?.run(SNAPSHOT_PARALLEL_WORKERS);
-    if (SNAPSHOT_MODE === 'only' && this.#snapshotter?.isDone === true) await this.stop();
+    if (this.#isOver(this.#snapshotter?.progress)) await this.stop();
+    else await this.#snapshotter?.run();
+  }
+
+  /** With SNAPSHOT_MODE=only the last chunk ends the source. */
+  #isOver(snapshot: SnapshotProgress | undefined): boolean {
+    if (this.#config.settings.SNAPSHOT_MODE !== 'only' || snapshot === undefined) return false;
+    return Object.values(snapshot.tables).every(({ state }) => state === 'done');
   }
 
   async #close(): Promise<void> {
@@ -175,6 +181,7 @@ export class PostgresSource implements Source {
       adopt: (version) => this.#requireTables().adopt(version),
       publish: (batch) => this.#publishChunk(batch),
       emit: (batch) => this.#emit?.(batch),
+      mayHaveWriters: from.position !== null || from.snapshot !== null,
     });
   }
 
@@ -241,6 +248,7 @@ export class PostgresSource implements Source {
       const last = batch.snapshot === undefined ? batch.records.findLast(({ kind }) => kind !== 'schemaChange') : undefined;
       if (last !== undefined) this.#position = last.position;
       const wait = this.#emit?.(batch);
+      if (this.#isOver(batch.snapshot)) void (wait ?? Promise.resolve()).then(() => this.stop());
       if (wait !== undefined) return this.#suspend(wait.then(() => this.#handOn(...batches.slice(index + 1))));
     }
   }

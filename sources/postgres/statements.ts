@@ -116,17 +116,60 @@ export function buildLock(table: TableRef): string {
 export interface ChunkQuery {
   readonly table: ReadTable;
   readonly columns: readonly string[];
-  readonly key: readonly string[];
-  /** The key of the last row of the previous chunk, in text form; null for the first. */
+  /** Columns in whose order rows are read; null for the order in which they lie in the file (`ctid`). */
+  readonly key: readonly string[] | null;
+  /** Where the range begins and ends, in text form; null for the ends of the table. */
   readonly after: readonly string[] | null;
+  readonly end: readonly string[] | null;
+  /** A further condition, already checked. */
+  readonly where: string | null;
   readonly limit: number;
 }
 
-/** The next rows in key order, as `COPY` text. */
-export function buildCopyChunk({ table, columns, key, after, limit }: ChunkQuery): string {
-  const keyList = quoteColumns(key);
-  const where = after === null ? '' : ` WHERE (${keyList}) > (${after.map((value) => pg.escapeLiteral(value)).join(', ')})`;
-  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)}${where} ORDER BY ${keyList} LIMIT ${limit}`);
+/** What a session reads chunks with: the planner may take no way that has another order than the one asked for. */
+export const READ_IN_ORDER = 'SET enable_seqscan = off; SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0; SET jit = off';
+
+/**
+ * The next rows of a range, as `COPY` text. In the file's order each has its place (`ctid`) as a last column; a scan of
+ * a range of places gives them in that order, and a sort would read the whole range for each chunk.
+ */
+export function buildCopyChunk({ table, columns, key, after, end, where, limit }: ChunkQuery): string {
+  const place = key === null ? 'ctid' : `(${quoteColumns(key)})`;
+  const conditions = [
+    ...(after === null ? [] : [`${place} > (${literals(after)})`]),
+    ...(end === null ? [] : [`${place} <= (${literals(end)})`]),
+    ...(where === null ? [] : [`(${where}\n)`]),
+  ];
+  const condition = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
+  const [list, order] = key === null ? [`${quoteColumns(columns)}, ctid`, ''] : [quoteColumns(columns), ` ORDER BY ${quoteColumns(key)}`];
+  return buildCopy(`SELECT ${list} FROM ${rowsOf(table)}${condition}${order} LIMIT ${limit}`);
+}
+
+function literals(values: readonly string[]): string {
+  return values.map((value) => pg.escapeLiteral(value)).join(', ');
+}
+
+/** The files that a table ($1 its id) lies in, one a partition: size, and whether large values lie beside it. */
+export const LIST_FILES = `
+  SELECT n.nspname AS schema, c.relname AS name, c.oid::text AS id, pg_relation_filenode(c.oid)::text AS filenode,
+    (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 AS blocks,
+    coalesce(am.amname = 'heap', false) AS is_heap, coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0) > 0 AS has_large_values
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam
+  WHERE c.relkind = 'r' AND (c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1) WHERE isleaf))
+  ORDER BY c.oid`;
+
+/** Transactions that hold a lock for writing on a table ($1 its id) or a part of it. */
+export const LIST_WRITERS = `
+  SELECT virtualtransaction AS id FROM pg_locks
+  WHERE locktype = 'relation' AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (relation = $1 OR relation IN (SELECT relid FROM pg_partition_tree($1)))`;
+
+/** Keys of about so many rows that divide a table in equal parts, in text form and in their order. */
+export function buildSampleKeys(table: ReadTable, key: readonly string[], { percent, parts }: { readonly percent: number; readonly parts: number }): string {
+  const texts = key.map((name, place) => `${pg.escapeIdentifier(name)}::text AS k${place}`).join(', ');
+  const sample = `SELECT ${quoteColumns(key)}, ntile(${parts}) OVER (ORDER BY ${quoteColumns(key)}) AS part FROM ${rowsOf(table)} TABLESAMPLE SYSTEM (${percent})`;
+  return `SELECT DISTINCT ON (part) ${texts} FROM (${sample}) s WHERE part < ${parts} ORDER BY part, ${key.map((name) => `${pg.escapeIdentifier(name)} DESC`).join(', ')}`;
 }
 
 export function buildCopyTable(table: ReadTable, columns: readonly string[]): string {

@@ -17,7 +17,7 @@ const COMMIT: Commit = {
 };
 
 const newStatus = () => new SourceStatus('shop', createMetrics('source', 'shop'));
-const table = (state: 'running' | 'done') => ({ state, rows: 1, expectedRows: 2, lastKey: ['1'], note: null });
+const table = (state: 'running' | 'done') => ({ state, rows: 1, expectedRows: 2, rest: null, startsOver: false, note: null });
 
 describe('the state of a source', () => {
   test('is not ready before it streams, nor while it waits for a server, and says why', () => {

@@ -4,8 +4,8 @@ import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import { UNCHANGED, type Value } from '../../shared/record/value.ts';
 import { tableOf } from '../../test/contract/records.ts';
-import { ChunkWindow, type WindowLimits } from './chunk-window.ts';
-import { SimulatedSnapshot } from '../../test/contract/simulated-snapshot.ts';
+import { ChunkWindow } from './chunk-window.ts';
+import { SimulatedSnapshot, type SimulationOptions } from '../../test/contract/simulated-snapshot.ts';
 
 const TABLE = tableOf({ name: 't', columns: { id: 'int32', v: 'int32', big: 'text' }, key: ['id'] });
 const ALTERED = tableOf({ name: 't', columns: { id: 'int32', big: 'text' }, key: ['id'] });
@@ -96,19 +96,27 @@ describe('the rows of a chunk at its mark', () => {
 });
 
 describe('whatever the order of transactions, reads and marks', () => {
-  const LIMITS: readonly (WindowLimits | undefined)[] = [undefined, { maxKeys: 3, maxBytes: 1000 }, { maxKeys: 100, maxBytes: 15 }];
+  const CASES: readonly SimulationOptions[] = [
+    {},
+    { limits: { maxKeys: 3, maxBytes: 1000 } },
+    { limits: { maxKeys: 100, maxBytes: 15 } },
+    { workers: 3 },
+    { workers: 3, limits: { maxKeys: 3, maxBytes: 1000 } },
+    { workers: 2, order: 'file' },
+    { workers: 3, order: 'file', limits: { maxKeys: 3, maxBytes: 1000 } },
+  ];
 
-  test.each(LIMITS)('a row of a chunk is what the table holds at its place in the stream, and in the end nothing is missing (%j)', (limits) => {
+  test.each(CASES)('a row of a chunk is what the table holds at its place in the stream, and in the end nothing is missing (%j)', (options) => {
     const decisions = fc.array(fc.nat({ max: 2 ** 20 }), { minLength: 20, maxLength: 400 });
     fc.assert(
       fc.property(decisions, (choices) => {
-        const simulation = new SimulatedSnapshot(TABLE, limits);
+        const simulation = new SimulatedSnapshot(TABLE, options);
         for (const choice of choices) simulation.step(choice);
         simulation.finish();
         expect(simulation.staleRows).toEqual([]);
         expect(simulation.target()).toEqual(simulation.table());
       }),
-      { numRuns: 1500, seed: 20_240_229 },
+      { numRuns: 800, seed: 20_240_229 },
     );
   });
 });

@@ -28,6 +28,9 @@ export type IsVisible = (transaction: number) => boolean;
  * not change, nobody downstream has that value yet. It stands in the chunk's row, so the two make up the row as it is
  * at the mark.
  *
+ * Several chunks may be under way. What one of them does not need any more may still be needed by another whose read
+ * began earlier, so `forget` is told what all of them see.
+ *
  * Which transactions a read has seen is asked of the database's own snapshot, not of watermarks: in PostgreSQL a
  * commit can be in the log, and on the stream, well before it becomes visible to queries (with a synchronous standby,
  * seconds), so a low watermark alone would let stale rows through.
@@ -63,14 +66,7 @@ export class ChunkWindow {
     this.#truncatedBy = transaction;
   }
 
-  /** The rows to publish at the mark; undefined when the chunk has to be read again. Forgets what no later read needs. */
-  select(rows: readonly Row[], isVisible: IsVisible): readonly Row[] | undefined {
-    const fresh = this.#fresh(rows, isVisible);
-    this.forget(isVisible);
-    return fresh;
-  }
-
-  /** Forgets what no read needs that sees at least these transactions. */
+  /** Forgets what no read needs that sees at least these transactions: neither one that is under way nor a later one. */
   forget(isVisible: IsVisible): void {
     for (const transaction of this.#lost) if (isVisible(transaction)) this.#lost.delete(transaction);
     if (this.#truncatedBy !== undefined && isVisible(this.#truncatedBy)) this.#truncatedBy = undefined;
@@ -81,7 +77,8 @@ export class ChunkWindow {
     }
   }
 
-  #fresh(rows: readonly Row[], isVisible: IsVisible): readonly Row[] | undefined {
+  /** The rows of a chunk to publish at its mark; undefined when the chunk has to be read again. */
+  select(rows: readonly Row[], isVisible: IsVisible): readonly Row[] | undefined {
     for (const transaction of this.#lost) if (!isVisible(transaction)) return undefined;
     if (this.#truncatedBy !== undefined && !isVisible(this.#truncatedBy)) return [];
     if (this.#touched.size === 0) return rows;

@@ -2,13 +2,17 @@ import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { UNCHANGED, type Value } from '../../shared/record/value.ts';
+import type { RangeProgress } from '../../shared/connector/source.ts';
 import { ChunkWindow, type WindowLimits } from '../../sources/snapshot/chunk-window.ts';
+import { RangeQueue } from '../../sources/snapshot/range-queue.ts';
+import { type ReadUnderWay, ReadsUnderWay } from '../../sources/snapshot/reads-under-way.ts';
 
-/** One row of the table of this model: `id` 0 to 9, a small value, and a large one that updates may leave as it is. */
-type State = ReadonlyMap<number, readonly [v: number, big: string]>;
+/** One row of the table of this model: `id` 0 to 9, a small value, a large one that updates may leave as it is, and where it lies. */
+type RowState = readonly [v: number, big: string, place: number];
+type State = ReadonlyMap<number, RowState>;
 
 type Change =
-  | { readonly kind: 'put'; readonly id: number; readonly v: number; readonly big: string; readonly isBigSent: boolean }
+  | { readonly kind: 'put'; readonly id: number; readonly v: number; readonly big: string; readonly place: number; readonly isBigSent: boolean }
   | { readonly kind: 'delete'; readonly id: number }
   | { readonly kind: 'truncate' };
 
@@ -22,20 +26,41 @@ interface Transaction {
 
 interface Chunk {
   readonly kind: 'mark';
+  readonly worker: Worker;
   readonly rows: readonly Row[];
   readonly seen: ReadonlySet<number>;
-  readonly lastId: number;
+  readonly last: number | undefined;
   readonly isLast: boolean;
 }
 
+/** With at most one chunk in flight, in one of its four stages: announced, read, marked in the log, published. */
+interface Worker {
+  range: RangeProgress | undefined;
+  underWay: ReadUnderWay | undefined;
+  chunk: Chunk | undefined;
+  isMarked: boolean;
+}
+
+export interface SimulationOptions {
+  readonly limits?: WindowLimits | undefined;
+  readonly workers?: number;
+  /** `file`: in the order of the rows' places, which change with each update; then updates leave nothing out. */
+  readonly order?: 'key' | 'file';
+}
+
 const KEYS = 10;
-const CHUNK_ROWS = 3;
+const CHUNK_ROWS = 2;
 /** Rows from before the log begins. */
-const BEFORE = Array.from({ length: 7 }, (_, id) => [id, [0, `old ${id}`]] as const);
+const BEFORE = Array.from({ length: 7 }, (_, id): [number, RowState] => [id, [0, `old ${id}`, id]]);
+const RANGES: readonly RangeProgress[] = [
+  { of: 'x', after: null, end: ['2'] },
+  { of: 'x', after: ['2'], end: ['4'] },
+  { of: 'x', after: ['4'], end: null },
+];
 
 /**
- * A database, its log, a snapshot with one chunk in flight, and a target, in a few maps: for trying every order in which
- * they can meet. As in PostgreSQL a commit is in the log before queries see it, and until they do, nobody else can
+ * A database, its log, a snapshot with a few chunks in flight, and a target, in a few maps: for trying every order in
+ * which they can meet. As in PostgreSQL a commit is in the log before queries see it, and until they do, nobody else can
  * change the same rows. Each step does one of the things that are possible, by a number.
  */
 export class SimulatedSnapshot {
@@ -49,23 +74,27 @@ export class SimulatedSnapshot {
   /** The table as the log has told of it, up to where the stream is. */
   readonly #atStream = new Map(BEFORE);
   #streamed = 0;
-  #chunk: Chunk | undefined;
-  #isMarked = false;
-  #lastId = -1;
-  #isDone = false;
+  readonly #queue = new RangeQueue(RANGES);
+  readonly #underWay = new ReadsUnderWay();
+  readonly #workers: readonly Worker[];
+  readonly #isFile: boolean;
   #serial = 0;
 
-  constructor(schema: TableSchema, limits: WindowLimits | undefined) {
+  constructor(schema: TableSchema, { limits, workers = 1, order = 'key' }: SimulationOptions) {
     this.#schema = schema;
     this.#window = new ChunkWindow(limits);
+    this.#workers = Array.from({ length: workers }, () => ({ range: undefined, underWay: undefined, chunk: undefined, isMarked: false }));
+    this.#isFile = order === 'file';
   }
 
   step(choice: number): void {
+    const worker = this.#workers[(choice >> 3) % this.#workers.length] as Worker;
     const actions = [
       () => this.#commit(choice),
       () => this.#show(choice),
-      () => this.#read(),
-      () => this.#mark(),
+      () => this.#announce(worker),
+      () => this.#read(worker),
+      () => this.#mark(worker),
       () => this.#stream(),
       () => this.#stream(),
       () => this.#commit(choice),
@@ -75,16 +104,20 @@ export class SimulatedSnapshot {
 
   /** Lets everything come to its end. */
   finish(): void {
-    for (let turn = 0; turn < 1000 && !(this.#isDone && this.#streamed === this.#log.length); turn++) {
+    for (let turn = 0; turn < 1000 && !(this.#queue.isDone && this.#streamed === this.#log.length); turn++) {
       this.#show(0);
-      this.#read();
-      this.#mark();
+      for (const worker of this.#workers) {
+        this.#announce(worker);
+        this.#read(worker);
+        this.#mark(worker);
+      }
       this.#stream();
     }
   }
 
   table(): [number, readonly [Value, Value]][] {
-    return [...apply(new Map(BEFORE), this.#transactions)].toSorted(([a], [b]) => a - b);
+    const rows = [...apply(new Map(BEFORE), this.#transactions)].map(([id, [v, big]]): [number, readonly [Value, Value]] => [id, [v, big]]);
+    return rows.toSorted(([a], [b]) => a - b);
   }
 
   target(): [number, readonly [Value, Value]][] {
@@ -108,8 +141,16 @@ export class SimulatedSnapshot {
   #changesOf(kind: number, id: number, other: number): Change[] {
     const state = apply(new Map(BEFORE), this.#transactions);
     const [row, v] = [state.get(id), ++this.#serial];
-    const insert = (key: number): Change => ({ kind: 'put', id: key, v, big: `big ${v}`, isBigSent: true });
-    const update = (key: number, big = state.get(key)?.[1] ?? ''): Change => ({ kind: 'put', id: key, v, big, isBigSent: false });
+    const place = this.#freePlace(state, v);
+    const insert = (key: number): Change => ({ kind: 'put', id: key, v, big: `big ${v}`, place, isBigSent: true });
+    const update = (key: number, big = state.get(key)?.[1] ?? ''): Change => ({
+      kind: 'put',
+      id: key,
+      v,
+      big,
+      place: place + key / 100,
+      isBigSent: this.#isFile,
+    });
     if (kind === 15) return [{ kind: 'truncate' }, insert(id)];
     if (row === undefined) return kind < 8 ? [insert(id)] : [insert(id), update(id, `big ${v}`)];
     if (kind < 7) return [update(id), ...(state.has(other) && other !== id ? [update(other)] : [])];
@@ -118,7 +159,7 @@ export class SimulatedSnapshot {
     if (kind < 13 || other === id || state.has(other)) return [{ kind: 'delete', id }, insert(id)];
     return [
       { kind: 'delete', id },
-      { kind: 'put', id: other, v, big: row[1], isBigSent: true },
+      { kind: 'put', id: other, v, big: row[1], place, isBigSent: true },
     ];
   }
 
@@ -129,25 +170,40 @@ export class SimulatedSnapshot {
     if (transaction !== undefined) transaction.isVisible = true;
   }
 
-  #read(): void {
-    if (this.#isDone || this.#chunk !== undefined) return;
-    const visible = this.#transactions.filter(({ isVisible }) => isVisible);
-    const found = [...apply(new Map(BEFORE), visible)].toSorted(([a], [b]) => a - b).filter(([id]) => id > this.#lastId);
-    const rows = found.slice(0, CHUNK_ROWS);
-    this.#chunk = {
-      kind: 'mark',
-      rows: rows.map(([id, [v, big]]) => this.#row([id, v, big])),
-      seen: new Set(visible.map(({ xid }) => xid)),
-      lastId: rows.at(-1)?.[0] ?? this.#lastId,
-      isLast: rows.length < CHUNK_ROWS,
-    };
-    this.#isMarked = false;
+  /** Before the end of the file as it was, or behind it. */
+  #freePlace(state: State, choice: number): number {
+    const used = new Set([...state.values()].map(([, , place]) => Math.floor(place)));
+    const free = Array.from({ length: 14 }, (_, place) => place).filter((place) => !used.has(place));
+    return free[choice % free.length] as number;
   }
 
-  #mark(): void {
-    if (this.#chunk === undefined || this.#isMarked) return;
-    this.#isMarked = true;
-    this.#log.push(this.#chunk);
+  #announce(worker: Worker): void {
+    if (worker.underWay !== undefined) return;
+    worker.range ??= this.#queue.take(() => undefined);
+    if (worker.range !== undefined) worker.underWay = this.#underWay.begin('t');
+  }
+
+  #read(worker: Worker): void {
+    const { range, underWay } = worker;
+    if (range === undefined || underWay === undefined || worker.chunk !== undefined) return;
+    const seen = new Set(this.#transactions.filter(({ isVisible }) => isVisible).map(({ xid }) => xid));
+    this.#underWay.opened(underWay, (xid) => seen.has(xid));
+    const visible = this.#transactions.filter(({ xid }) => seen.has(xid));
+    const at = (id: number, place: number) => (this.#isFile ? place : id);
+    const found = [...apply(new Map(BEFORE), visible)]
+      .map(([id, [v, big, place]]) => ({ id, v, big, at: at(id, place) }))
+      .toSorted((a, b) => a.at - b.at)
+      .filter((row) => row.at > Number(range.after?.[0] ?? -1) && row.at <= Number(range.end?.[0] ?? (this.#isFile ? BEFORE.length : Infinity)));
+    const taken = found.slice(0, CHUNK_ROWS);
+    const rows = taken.map(({ id, v, big }) => this.#row([id, v, big]));
+    worker.chunk = { kind: 'mark', worker, rows, seen, last: taken.at(-1)?.at, isLast: taken.length < CHUNK_ROWS };
+    worker.isMarked = false;
+  }
+
+  #mark(worker: Worker): void {
+    if (worker.chunk === undefined || worker.isMarked) return;
+    worker.isMarked = true;
+    this.#log.push(worker.chunk);
   }
 
   #stream(): void {
@@ -174,12 +230,17 @@ export class SimulatedSnapshot {
   }
 
   #select(chunk: Chunk): void {
-    const rows = this.#window.select(chunk.rows, (xid) => chunk.seen.has(xid));
-    this.#chunk = undefined;
+    const { worker, last } = chunk;
+    const sees = (xid: number) => chunk.seen.has(xid);
+    if (worker.underWay !== undefined) this.#underWay.end(worker.underWay);
+    const rows = this.#window.select(chunk.rows, sees);
+    this.#window.forget(this.#underWay.seenByAll('t', sees));
+    worker.chunk = worker.underWay = undefined;
     if (rows === undefined) return;
     for (const row of rows) this.#publish(row);
-    this.#lastId = chunk.lastId;
-    this.#isDone = chunk.isLast;
+    const range = worker.range as RangeProgress;
+    if (chunk.isLast) this.#queue.finish(range);
+    worker.range = chunk.isLast ? undefined : this.#queue.advance(range, [String(last)]);
   }
 
   #publish(row: Row): void {
@@ -194,13 +255,13 @@ export class SimulatedSnapshot {
   }
 }
 
-function apply(state: Map<number, readonly [number, string]>, transactions: readonly Transaction[]): State {
+function apply(state: Map<number, RowState>, transactions: readonly Transaction[]): State {
   for (const { changes } of transactions) for (const change of changes) applyChange(state, change);
   return state;
 }
 
-function applyChange(state: Map<number, readonly [number, string]>, change: Change): void {
+function applyChange(state: Map<number, RowState>, change: Change): void {
   if (change.kind === 'truncate') state.clear();
   else if (change.kind === 'delete') state.delete(change.id);
-  else state.set(change.id, [change.v, change.big]);
+  else state.set(change.id, [change.v, change.big, change.place]);
 }

@@ -1,0 +1,71 @@
+import type { Client } from 'pg';
+import type { RangeProgress } from '../../shared/connector/source.ts';
+import type { Row } from '../../shared/record/row.ts';
+import { RowWriter } from '../../shared/record/row-writer.ts';
+import type { TableSchema } from '../../shared/record/table-schema.ts';
+import type { TableVersion } from './catalog.ts';
+import { CopyTextReader } from './copy-text.ts';
+import { Relation, type RelationColumn } from './relation.ts';
+import { findFile, isFileOrder, keyOrder, listFiles } from './snapshot-plan.ts';
+import { ROW_OVERHEAD_BYTES } from './snapshot-records.ts';
+import { buildCopyChunk, type ChunkQuery, type ReadTable } from './statements.ts';
+import { copyOut, type TableView } from './table-view.ts';
+
+/** A chunk is kept in memory until its mark comes by: it should not weigh more than this. */
+export const CHUNK_BYTES = 8 * 1024 * 1024;
+
+export interface ChunkRows {
+  readonly table: TableSchema;
+  readonly rows: readonly Row[];
+  readonly bytes: number;
+  /** Where its last row stands in the order of its range; null without rows. */
+  readonly last: readonly string[] | null;
+  /** Whether nothing is left of the range behind it. */
+  readonly isLast: boolean;
+}
+
+export interface ChunkRequest {
+  readonly range: RangeProgress;
+  readonly where: string | null;
+  readonly limit: number;
+}
+
+/** Reads the next rows of a range, as a transaction sees the table; undefined where the range is of an order that the table no longer has. */
+export async function readChunk(client: Client, view: TableView, version: TableVersion, request: ChunkRequest): Promise<ChunkRows | undefined> {
+  const source = await sourceOf(client, view, version, request.range);
+  if (source === undefined) return undefined;
+  const { table, columns } = version;
+  const names = columns.map((column) => column.name);
+  const { key } = source;
+  const inOutput = key === null ? [...columns, PLACE] : columns;
+  const reader = new CopyTextReader(new Relation(table, inOutput), new RowWriter());
+  const rows: Row[] = [];
+  let bytes = 0;
+  let isCut = false;
+  const { range, where, limit } = request;
+  for await (const piece of copyOut(client, buildCopyChunk({ ...source, columns: names, after: range.after, end: range.end, where, limit }))) {
+    // Rows much larger than the ones before: what comes is read to its end, but not kept.
+    isCut ||= bytes > 2 * CHUNK_BYTES;
+    if (isCut) continue;
+    const before = rows.length;
+    reader.read(piece, rows);
+    for (let index = before; index < rows.length; index++) bytes += (rows[index] as Row).byteLength + ROW_OVERHEAD_BYTES;
+  }
+  const places = key === null ? [columns.length] : key.map((column) => names.indexOf(column));
+  return { table, rows, bytes, last: rows.length === 0 ? null : reader.lastTexts(places), isLast: !isCut && rows.length < limit };
+}
+
+/** Stands behind a table's columns in the output, and is no value of it. */
+const PLACE: RelationColumn = { name: 'ctid', column: -1, native: { name: 'tid', category: 'b', modifier: -1, isArray: false, dimensions: 0, enumValues: [] } };
+
+async function sourceOf(
+  client: Client,
+  view: TableView,
+  { table }: TableVersion,
+  { of }: RangeProgress,
+): Promise<{ readonly table: ReadTable; readonly key: ChunkQuery['key'] } | undefined> {
+  const key = table.keyColumns.map(({ name }) => name);
+  if (!isFileOrder(of)) return of === keyOrder(key) ? { table: view.table, key } : undefined;
+  const file = findFile(of, await listFiles(client, view.table), view.table);
+  return file === undefined ? undefined : { table: { ref: file, isPartitioned: false }, key: null };
+}
