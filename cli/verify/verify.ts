@@ -55,8 +55,18 @@ export async function verify({ source, target, onTable }: VerifyOptions): Promis
 async function findTables(client: Client, source: PostgresSourceConfig): Promise<readonly TableSchema[]> {
   const found = await catalogue(client, source);
   if (found.length === 0) throw new CdcError('TABLE_NOT_FOUND', `No table of the source fits TABLES=${source.tablePatterns.join(',')}.`);
-  const { settings, excluded } = source;
-  const rules = { database: '', excluded, decimals: settings.DECIMAL_HANDLING, timeUnit: settings.TIME_PRECISION, unknown: 'string' } as const;
+  const { settings, keys } = source;
+  // What is masked differs on purpose.
+  const excluded = new Set([...source.excluded, ...source.masks.keys()]);
+  const rules = {
+    database: '',
+    excluded,
+    masks: new Map(),
+    keys,
+    decimals: settings.DECIMAL_HANDLING,
+    timeUnit: settings.TIME_PRECISION,
+    unknown: 'string',
+  } as const;
   return found.map((table) => toTableVersion(table, rules).table);
 }
 

@@ -140,7 +140,22 @@ function withoutLogin(given: string): string {
 }
 
 /** Prefixes that are ours in an environment, and names under them that belong to others. */
-const PREFIXES = ['SOURCE_', 'SINK_', 'SNAPSHOT_', 'KAFKA_', 'SCHEMA_REGISTRY_', 'HTTP_', 'LOG_', 'FLUSH_', 'TOPIC_', 'PUBLISH_'];
+const PREFIXES = [
+  'SOURCE_',
+  'SINK_',
+  'SNAPSHOT_',
+  'KAFKA_',
+  'SCHEMA_REGISTRY_',
+  'HTTP_',
+  'LOG_',
+  'FLUSH_',
+  'TOPIC_',
+  'PUBLISH_',
+  'MASK_',
+  'EXCLUDE_COLUMN',
+  'ROW_FILTER',
+  'MESSAGE_KEY',
+];
 const FOREIGN = /^(HTTP_PROXY|KAFKA_(HOME|OPTS|HEAP_OPTS|LOG4J_OPTS|JMX_OPTS|JMX_PORT|JVM_PERFORMANCE_OPTS|DEBUG|GC_LOG_OPTS))$/;
 
 /** Settings that look like ours and are not: most often typing mistakes. */

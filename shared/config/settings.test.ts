@@ -77,9 +77,9 @@ describe('what is wrong is told', () => {
     ['TOPIC_PARTITIONS', '0', 'from 1 to 10000'],
     ['HTTP_PORT', '70000', 'from 0 to 65535'],
     ['SNAPSHOT_MODE', 'always', 'initial, never, only'],
-    ['MASK_COLUMNS', 'public.t.c', 'MASK_COLUMNS is not in this version'],
-    ['ROW_FILTER', 'x > 1', 'not in this version'],
-    ['MESSAGE_KEY_COLUMNS', 'x', 'not in this version'],
+    ['MASK_COLUMNS', 'public.t.c', 'this kind of source does not have it'],
+    ['ROW_FILTER', 'public.t: x > 1', 'this kind of source does not have it'],
+    ['MESSAGE_KEY_COLUMNS', 'public.t:x', 'this kind of source does not have it'],
   ];
   for (const [name, given, message] of cases) {
     test(`${name}=${given}`, () => {
@@ -97,7 +97,7 @@ describe('what is wrong is told', () => {
 test('every setting has a description, and every secret is marked as one', () => {
   for (const [name, option] of Object.entries({ ...COMMON_OPTIONS, ...SOURCE_OPTIONS, ...SINK_OPTIONS })) {
     expect(option.description.length, name).toBeGreaterThan(5);
-    if (/PASSWORD|TOKEN|^SOURCE_URL|^SINK_URL/.test(name)) expect((option as { isSecret?: boolean }).isSecret, name).toBe(true);
+    if (/PASSWORD|TOKEN|SECRET|^SOURCE_URL|^SINK_URL/.test(name)) expect((option as { isSecret?: boolean }).isSecret, name).toBe(true);
   }
 });
 

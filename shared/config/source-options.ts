@@ -1,15 +1,34 @@
-import { z } from 'zod';
-import { checked, flag, integer, list, oneOf, type Option, optionalInteger, secret, text, type Settings } from './options.ts';
+import { parseKeyColumns, parseMask, parseRowFilters } from './column-rules.ts';
+import { checked, flag, integer, list, oneOf, type Option, optionalInteger, optionalSecret, optionalText, secret, type Settings, text } from './options.ts';
 
 const NAME = /^[A-Za-z0-9_-]{1,100}$/;
 
-/** A setting of the contract that this version does not have: refused, since going on without it would publish too much. */
-function notYet(name: string, description: string): Option<undefined> {
-  return {
-    description: `${description}; not in this version`,
-    defaultText: 'none',
-    schema: z.undefined(`${name} is not in this version: leave it unset`) as Option<undefined>['schema'],
-  };
+/** What a source may do with columns and rows before they leave it. One that can takes these settings among its own. */
+export const SELECTION_OPTIONS = {
+  MASK_COLUMNS: checked(
+    list({ description: 'columns whose values are masked, as schema.table.column with :redact, :hash or :null behind it', default: [] }),
+    (items) => items.every((item) => parseMask(item) !== undefined),
+    'expected schema.table.column, :redact, :hash or :null behind it',
+  ),
+  ROW_FILTER: checked(
+    optionalText({ description: 'rows that are published, as schema.table: condition; schema.other: condition' }),
+    (text) => text === undefined || parseRowFilters(text) !== undefined,
+    'expected schema.table: condition; schema.other: condition, each table once',
+  ),
+  MESSAGE_KEY_COLUMNS: checked(
+    optionalText({ description: 'columns that make the key of a table, as schema.table:column,column;schema.other:column' }),
+    (text) => text === undefined || parseKeyColumns(text) !== undefined,
+    'expected schema.table:column,column;schema.other:column, each table and column once',
+  ),
+} as const;
+
+/** Refused by every source that does not take it among its own: going on without it would publish too much. */
+function elsewhere<T>(option: Option<T>): Option<T> {
+  return checked(
+    option,
+    (value) => value === undefined || (Array.isArray(value) && value.length === 0),
+    'this kind of source does not have it: leave it unset',
+  );
 }
 
 /** Settings of every source; a connector may add its own. */
@@ -37,9 +56,10 @@ export const SOURCE_OPTIONS = {
   PUBLISH_TRANSACTIONS: flag({ description: 'publish BEGIN and END on the transaction topic', default: true }),
   DECIMAL_HANDLING: oneOf(['decimal', 'string'], { description: 'how decimals with a precision travel', default: 'decimal' }),
   TIME_PRECISION: oneOf(['micros', 'millis'], { description: 'unit of times and timestamps; millis loses digits', default: 'micros' }),
-  MASK_COLUMNS: notYet('MASK_COLUMNS', 'columns whose values are masked'),
-  ROW_FILTER: notYet('ROW_FILTER', 'rows that are published'),
-  MESSAGE_KEY_COLUMNS: notYet('MESSAGE_KEY_COLUMNS', 'columns that make the key of a table'),
+  MASK_COLUMNS: elsewhere(SELECTION_OPTIONS.MASK_COLUMNS),
+  MASK_SECRET: optionalSecret({ description: 'key of the hashes of MASK_COLUMNS; without it they are plain SHA-256' }),
+  ROW_FILTER: elsewhere(SELECTION_OPTIONS.ROW_FILTER),
+  MESSAGE_KEY_COLUMNS: elsewhere(SELECTION_OPTIONS.MESSAGE_KEY_COLUMNS),
   ON_INCOMPATIBLE_SCHEMA: oneOf(['stop-table', 'new-version'], {
     description: 'a new schema that the registry refuses: stop that table, or register it in spite of the compatibility rule',
     default: 'stop-table',

@@ -2,9 +2,10 @@ import type { Client } from 'pg';
 import type { DataType } from '../../shared/record/data-type.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { type ColumnDef, type TableRef, TableSchema } from '../../shared/record/table-schema.ts';
+import { type Mask, maskedType } from './masks.ts';
 import type { RelationMessage, RelationMessageColumn } from './parser.ts';
 import type { RelationColumn } from './relation.ts';
-import { DESCRIBE_TABLES, DESCRIBE_TYPES } from './statements.ts';
+import { DESCRIBE_TABLES, DESCRIBE_TYPES, UNIQUE_KEYS } from './statements.ts';
 import { type NativeType, toDataType, type TypeHandling } from './types.ts';
 
 /** A type as the catalogue describes it: of a column, or by itself. */
@@ -46,6 +47,10 @@ export interface SchemaRules extends TypeHandling {
   readonly database: string;
   /** `schema.table.column` of columns that are left out. */
   readonly excluded: ReadonlySet<string>;
+  /** By `schema.table.column`. */
+  readonly masks: ReadonlyMap<string, Mask>;
+  /** Columns that make the key, by `schema.table`, where not the table itself decides. */
+  readonly keys: ReadonlyMap<string, readonly string[]>;
 }
 
 /** A table version that rows can be read with: its schema, and its columns as the log sends them. */
@@ -89,6 +94,14 @@ interface CatalogRow extends TypeRow {
 export async function describeTables(client: Client, tables: readonly TableRef[]): Promise<readonly CatalogTable[]> {
   const { rows } = await client.query<CatalogRow>(DESCRIBE_TABLES, [tables.map(({ schema }) => schema), tables.map(({ name }) => name)]);
   return [...Map.groupBy(rows, ({ schema, name }) => JSON.stringify([schema, name])).values()].map(toTable);
+}
+
+/** What is unique in tables, by `schema.table`: sets of columns. */
+export async function readUniqueKeys(client: Client, tables: readonly TableRef[]): Promise<ReadonlyMap<string, readonly (readonly string[])[]>> {
+  const values = [tables.map(({ schema }) => schema), tables.map(({ name }) => name)];
+  const { rows } = await client.query<TableRef & { readonly columns: readonly string[] }>(UNIQUE_KEYS, values);
+  const groups = Map.groupBy(rows, ({ schema, name }) => `${schema}.${name}`);
+  return new Map([...groups].map(([table, found]) => [table, found.map(({ columns }) => columns)]));
 }
 
 /** Describes types that the log uses, also of columns that no table has any more; those that were dropped are missing. */
@@ -154,6 +167,11 @@ export function keyOf(table: CatalogTable): readonly string[] {
     .filter((column) => column[place] !== null)
     .toSorted((a, b) => (a[place] ?? 0) - (b[place] ?? 0))
     .map(({ name }) => name);
+}
+
+/** Names of the columns that make the key of the topic. */
+export function topicKeyOf(table: CatalogTable, rules: SchemaRules): readonly string[] {
+  return rules.keys.get(`${table.ref.schema}.${table.ref.name}`) ?? keyOf(table);
 }
 
 /** The version of a table that the catalogue knows now. Throws `TYPE_UNSUPPORTED`. */
@@ -234,14 +252,39 @@ function build(ref: TableRef, sent: readonly CatalogColumn[], key: readonly stri
   const defs: ColumnDef[] = [];
   const columns: RelationColumn[] = [];
   for (const column of sent) {
-    const { name, native, notNull, declaration } = column;
-    const isExcluded = rules.excluded.has(columnPath(ref, name));
-    columns.push({ name, native, column: isExcluded ? -1 : defs.length });
-    if (!isExcluded) defs.push({ name, dataType: carriedType(ref, column, rules), nullable: !notNull, nativeType: declaration });
+    const { name, native } = column;
+    const path = columnPath(ref, name);
+    const mask = rules.masks.get(path);
+    const isExcluded = rules.excluded.has(path);
+    columns.push({ name, native, column: isExcluded ? -1 : defs.length, mask });
+    if (!isExcluded) defs.push(mask === undefined ? plainDef(ref, column, rules) : maskedDef(column, mask, rules));
   }
-  const keyIndexes = key.map((name) => defs.findIndex((def) => def.name === name)).filter((index) => index >= 0);
+  const keyIndexes = keyIndexesOf(ref, key, defs, rules);
   const table = new TableSchema({ database: rules.database, schema: ref.schema, name: ref.name, columns: defs, key: keyIndexes });
   return { table, columns };
+}
+
+function plainDef(ref: TableRef, column: CatalogColumn, rules: SchemaRules): ColumnDef {
+  const { name, notNull, declaration } = column;
+  return { name, dataType: carriedType(ref, column, rules), nullable: !notNull, nativeType: declaration };
+}
+
+function maskedDef({ name, native, notNull, declaration }: CatalogColumn, mask: Mask, rules: SchemaRules): ColumnDef {
+  const type = toDataType(native, rules);
+  const dataType = maskedType(mask, type);
+  return { name, dataType, nullable: mask.kind === 'null' || !notNull, nativeType: dataType === type ? declaration : 'text' };
+}
+
+/** Where the settings name the key, each column of it has to be there: rows under a part of a key would be taken for one another. */
+function keyIndexesOf(ref: TableRef, key: readonly string[], defs: readonly ColumnDef[], rules: SchemaRules): readonly number[] {
+  const named = rules.keys.get(`${ref.schema}.${ref.name}`);
+  const indexes = (named ?? key).map((name) => defs.findIndex((def) => def.name === name));
+  if (named === undefined) return indexes.filter((index) => index >= 0);
+  const gone = named[indexes.indexOf(-1)];
+  if (gone === undefined) return indexes;
+  throw new CdcError('CONFIG_INVALID', `MESSAGE_KEY_COLUMNS names ${columnPath(ref, gone)}, which is not among the columns that are carried.`, {
+    remedy: 'Put the name that the column has now into MESSAGE_KEY_COLUMNS, or name another one.',
+  });
 }
 
 function carriedType(ref: TableRef, column: CatalogColumn, rules: SchemaRules): DataType {

@@ -1,6 +1,8 @@
+import { parseKeyColumns, parseMask, parseRowFilters } from '../../shared/config/column-rules.ts';
 import { checked, optionalText, type Settings, throwIfProblems } from '../../shared/config/options.ts';
-import { SOURCE_OPTIONS, type SourceSettings } from '../../shared/config/source-options.ts';
+import { SELECTION_OPTIONS, SOURCE_OPTIONS, type SourceSettings } from '../../shared/config/source-options.ts';
 import { ServerTls } from '../../shared/tls/server-tls.ts';
+import { type Mask, maskOf } from './masks.ts';
 
 /** PostgreSQL's limit of a name, in bytes. */
 const MAX_NAME = 63;
@@ -21,6 +23,8 @@ export const POSTGRES_OPTIONS = {
     'expected schema.table, for instance public.orders or public.*',
   ),
   EXCLUDE_COLUMNS: checked(SOURCE_OPTIONS.EXCLUDE_COLUMNS, (paths) => paths.every((path) => COLUMN_PATH.test(path)), 'expected schema.table.column'),
+  MASK_COLUMNS: SELECTION_OPTIONS.MASK_COLUMNS,
+  MESSAGE_KEY_COLUMNS: SELECTION_OPTIONS.MESSAGE_KEY_COLUMNS,
   SOURCE_SLOT_NAME: checked(
     optionalText({ description: 'replication slot; dbmazz_<name> if not set' }),
     (slot) => slot === undefined || SLOT_NAME.test(slot),
@@ -44,6 +48,12 @@ export interface PostgresSourceConfig {
   readonly serverOptions: readonly string[];
   readonly tablePatterns: readonly string[];
   readonly excluded: ReadonlySet<string>;
+  /** By `schema.table.column`. */
+  readonly masks: ReadonlyMap<string, Mask>;
+  /** Conditions by `schema.table`. */
+  readonly filters: ReadonlyMap<string, string>;
+  /** Columns that make the key, by `schema.table`, where not the table itself decides. */
+  readonly keys: ReadonlyMap<string, readonly string[]>;
   readonly slot: string;
   readonly publication: string;
   readonly settings: PostgresSourceSettings;
@@ -57,10 +67,18 @@ export function toConfig(settings: PostgresSourceSettings): PostgresSourceConfig
     ...splitUrl(settings.SOURCE_URL.reveal()),
     tablePatterns: settings.TABLES,
     excluded: new Set(settings.EXCLUDE_COLUMNS),
+    masks: masksOf(settings),
+    filters: parseRowFilters(settings.ROW_FILTER ?? '') ?? new Map(),
+    keys: parseKeyColumns(settings.MESSAGE_KEY_COLUMNS ?? '') ?? new Map(),
     slot: settings.SOURCE_SLOT_NAME ?? fallback,
     publication: settings.SOURCE_PUBLICATION_NAME ?? fallback,
     settings,
   };
+}
+
+function masksOf({ MASK_COLUMNS, MASK_SECRET }: PostgresSourceSettings): ReadonlyMap<string, Mask> {
+  const masks = MASK_COLUMNS.map((item) => parseMask(item)).filter((mask) => mask !== undefined);
+  return new Map(masks.map(({ path, kind }) => [path, maskOf(kind, MASK_SECRET?.reveal())]));
 }
 
 function isPostgresUrl(text: string): boolean {

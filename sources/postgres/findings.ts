@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { Finding } from '../../shared/connector/finding.ts';
 import type { TableRef } from '../../shared/record/table-schema.ts';
 import { carriedColumns, type CatalogTable, columnPath, keyOf, type SchemaRules, unsupportedType } from './catalog.ts';
+import { columnProblems, namedColumnProblems, type UniqueKeys } from './column-findings.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { buildAddTables, buildCreatePublication, quoteTable } from './statements.ts';
 import { toDataType } from './types.ts';
@@ -56,18 +57,19 @@ export interface State {
   readonly facts: ServerFacts;
   readonly found: FoundTables;
   readonly tables: readonly CatalogTable[];
+  readonly uniqueKeys: UniqueKeys;
   readonly slot: SlotState | undefined;
   readonly publication: PublicationState | undefined;
 }
 
 /** What is wrong with it, each with the statement that puts it right. */
-export function allProblems({ config, rules, facts, found, tables, slot, publication }: State): readonly Finding[] {
+export function allProblems({ config, rules, facts, found, tables, uniqueKeys, slot, publication }: State): readonly Finding[] {
   return [
     ...serverProblems(facts, slot !== undefined),
     ...found.unmatched.map(notFound),
     ...found.dotted.map(leftOut),
-    ...excludedProblems(tables, config),
-    ...tables.flatMap((table) => tableProblems(table, rules, facts)),
+    ...namedColumnProblems(tables, config),
+    ...tables.flatMap((table) => [...columnProblems(table, rules, uniqueKeys), ...tableProblems(table, rules, facts)]),
     ...(slot === undefined ? [] : slotProblems(slot, config.slot, facts)),
     ...publicationProblems({ publication, tables, config, facts }),
   ];
@@ -139,23 +141,13 @@ function leftOut(table: TableRef): Finding {
   };
 }
 
-function excludedProblems(tables: readonly CatalogTable[], config: PostgresSourceConfig): Finding[] {
-  const known = new Set(tables.flatMap((table) => table.columns.map(({ name }) => columnPath(table.ref, name))));
-  return [...config.excluded]
-    .filter((path) => !known.has(path))
-    .map((path) => ({
-      severity: 'error',
-      code: 'TABLE_NOT_FOUND',
-      message: `EXCLUDE_COLUMNS has ${path}, but no table of TABLES has such a column.`,
-      remedy: 'Check the spelling: a column that is not excluded would be published.',
-    }));
-}
-
 function tableProblems(table: CatalogTable, rules: SchemaRules, facts: ServerFacts): Finding[] {
-  const unsupported = carriedColumns(table, rules).filter((column) => toDataType(column.native, rules) === undefined);
+  const unsupported = carriedColumns(table, rules).filter(
+    (column) => !rules.masks.has(columnPath(table.ref, column.name)) && toDataType(column.native, rules) === undefined,
+  );
   return [
     ...rightProblems(table, facts),
-    ...keyProblems(table, rules),
+    ...keyProblems(table),
     ...unsupported.map((column): Finding => ({ severity: 'error', code: 'TYPE_UNSUPPORTED', ...unsupportedType(table.ref, column) })),
   ];
 }
@@ -177,7 +169,7 @@ function rightProblems({ ref, canSelect, hasRowSecurity }: CatalogTable, facts: 
   ];
 }
 
-function keyProblems(table: CatalogTable, rules: SchemaRules): Finding[] {
+function keyProblems(table: CatalogTable): Finding[] {
   const name = `${table.ref.schema}.${table.ref.name}`;
   const key = keyOf(table);
   const findings: Finding[] = [];
@@ -188,15 +180,6 @@ function keyProblems(table: CatalogTable, rules: SchemaRules): Finding[] {
       code: 'REPLICA_IDENTITY',
       message: `Table ${name} has ${missing}: once it is published, PostgreSQL refuses its updates and deletes.`,
       remedy: `Add a primary key that is not deferrable, or: ALTER TABLE ${quoteTable(table.ref)} REPLICA IDENTITY FULL;`,
-    });
-  }
-  const excludedKey = key.filter((column) => rules.excluded.has(columnPath(table.ref, column)));
-  if (excludedKey.length > 0) {
-    findings.push({
-      severity: 'error',
-      code: 'CONFIG_INVALID',
-      message: `EXCLUDE_COLUMNS leaves out ${excludedKey.join(', ')} of ${name}, which is part of its key.`,
-      remedy: 'Take it out of EXCLUDE_COLUMNS.',
     });
   }
   return findings;

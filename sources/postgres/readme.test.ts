@@ -43,6 +43,7 @@ test('every type that travels as text is in the table of types', () => {
 describe('every code that the connector uses', () => {
   const files = [
     'findings',
+    'column-findings',
     'setup',
     'table-versions',
     'source',

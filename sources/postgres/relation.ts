@@ -3,6 +3,7 @@ import type { DataType } from '../../shared/record/data-type.ts';
 import type { Row } from '../../shared/record/row.ts';
 import type { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
+import { type Mask, maskCodeOf, REDACTED } from './masks.ts';
 import { type ArrayText, arrayTextToJson, parseArrayText, parseFloating, temporalText, timestampOf, valueFromText } from './text-values.ts';
 import { CELL, type CellCode, cellCodeOf, type NativeType } from './types.ts';
 
@@ -14,12 +15,17 @@ const MINUS = 0x2d;
 const DIGIT_0 = 0x30;
 const UPPER_N = 0x4e;
 const UPPER_I = 0x49;
+/** Columns before whose values no branch is written: a key has none, and what is masked to null writes its own. */
+const KEY = 1;
+const NEVER = 2;
 
 /** One column as the log sends it; `column` is its place in the table's schema, -1 for one that is left out. */
 export interface RelationColumn {
   readonly name: string;
   readonly column: number;
   readonly native: NativeType;
+  /** What is written in place of its values. */
+  readonly mask?: Mask | undefined;
 }
 
 /**
@@ -42,8 +48,8 @@ export class Relation {
     this.table = table;
     this.columns = columns;
     const kept = (index: number) => table.layout[index];
-    this.#codes = Uint8Array.from(columns, ({ column, native }) => (column < 0 ? 0 : cellCodeOf(table.column(column).dataType, native)));
-    this.#isKey = Uint8Array.from(columns, ({ column }) => (kept(column)?.isKey === true ? 1 : 0));
+    this.#codes = Uint8Array.from(columns, (column) => codeOf(table, column));
+    this.#isKey = Uint8Array.from(columns, ({ column, mask }) => (kept(column)?.isKey === true ? KEY : mask?.kind === 'null' ? NEVER : 0));
     this.#scales = Int32Array.from(columns, ({ column }) => kept(column)?.scale ?? 0);
     this.#columns = Int32Array.from(columns, ({ column }) => column);
     this.#elements = columns.map(({ column, native }) => elementOf(column < 0 ? undefined : table.column(column).dataType, native));
@@ -76,7 +82,7 @@ export class Relation {
         at = end;
       } else if (kind === NULL || kind === UNCHANGED) {
         if (code === 0) continue;
-        if (this.#isKey[index] === 1) {
+        if (this.#isKey[index] === KEY) {
           this.#writeOldKey(index, kind, old, writer);
           continue;
         }
@@ -110,7 +116,7 @@ export class Relation {
   }
 
   isKey(index: number): boolean {
-    return this.#isKey[index] === 1;
+    return this.#isKey[index] === KEY;
   }
 
   /** Writes one value from its text form. */
@@ -156,9 +162,21 @@ export class Relation {
       }
       case CELL.array:
         return this.#writeArray(index, bytes.utf8Slice(start, end), writer);
+      case CELL.redacted:
+        return writer.string(REDACTED);
+      case CELL.digest:
+        return writer.string(this.#digest(index, bytes.subarray(start, end)));
+      case CELL.nothing:
+        return writer.absent();
       case CELL.nestedArray:
         return writer.string(arrayTextToJson(this.#parseArray(index, bytes.utf8Slice(start, end)), this.#elements[index] ?? { kind: 'text' }));
     }
+  }
+
+  #digest(index: number, text: Buffer): string {
+    const mask = this.columns[index]?.mask;
+    if (mask === undefined) throw new CdcError('INVARIANT_BROKEN', 'A column without a mask was to be hashed.');
+    return mask.digest(text);
   }
 
   #writeOldKey(index: number, kind: number, old: Row | null, writer: RowWriter): void {
@@ -214,6 +232,11 @@ export class Relation {
       context: { table: this.table.qualifiedName },
     });
   }
+}
+
+function codeOf(table: TableSchema, { column, native, mask }: RelationColumn): CellCode | 0 {
+  if (column < 0) return 0;
+  return mask === undefined ? cellCodeOf(table.column(column).dataType, native) : maskCodeOf(mask);
 }
 
 function elementOf(type: DataType | undefined, native: NativeType): DataType | undefined {

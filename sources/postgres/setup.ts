@@ -4,7 +4,7 @@ import type { Checkpoint } from '../../shared/connector/source.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import type { TableRef } from '../../shared/record/table-schema.ts';
-import { type CatalogTable, describeTables, type SchemaRules } from './catalog.ts';
+import { type CatalogTable, describeTables, readUniqueKeys, type SchemaRules } from './catalog.ts';
 import { toPostgresError } from './client.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { allProblems, type FoundTables, missingTables, type PublicationState, type ServerFacts, type SlotState, versionProblem } from './findings.ts';
@@ -36,13 +36,16 @@ export async function findProblems(client: Client, config: PostgresSourceConfig)
   if (tooOld !== undefined) return [tooOld];
   const found = await findTables(client, config.tablePatterns);
   const described = await describeTables(client, found.tables);
+  const keyed = found.tables.filter(({ schema, name }) => config.keys.has(`${schema}.${name}`));
+  const uniqueKeys = await readUniqueKeys(client, keyed);
   const [slot, publication] = [await readSlot(client, config.slot), await readPublication(client, config.publication)];
-  return allProblems({ config, rules: schemaRules(config, facts.database), facts, found, tables: described, slot, publication });
+  return allProblems({ config, rules: schemaRules(config, facts.database), facts, found, tables: described, uniqueKeys, slot, publication });
 }
 
 export function schemaRules(config: PostgresSourceConfig, database: string): SchemaRules {
   const { DECIMAL_HANDLING, TIME_PRECISION, UNKNOWN_TYPES } = config.settings;
-  return { database, excluded: config.excluded, decimals: DECIMAL_HANDLING, timeUnit: TIME_PRECISION, unknown: UNKNOWN_TYPES };
+  const { excluded, masks, keys } = config;
+  return { database, excluded, masks, keys, decimals: DECIMAL_HANDLING, timeUnit: TIME_PRECISION, unknown: UNKNOWN_TYPES };
 }
 
 /**

@@ -7,7 +7,7 @@ import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
-import { type CatalogTable, keyOf } from './catalog.ts';
+import { type CatalogTable, topicKeyOf } from './catalog.ts';
 import { ChangeReader, type IncompleteRecord } from './change-reader.ts';
 import { connect, disconnect, toPostgresError, withClient } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
@@ -96,7 +96,7 @@ export class PostgresSource implements Source {
     this.#snapshotter = this.#createSnapshotter(from, tables);
     try {
       await this.#storePlan(from);
-      await this.#snapshotter?.readKeyless(tables.filter((table) => keyOf(table).length === 0));
+      await this.#snapshotter?.readKeyless(tables.filter((table) => topicKeyOf(table, this.#requireTables().rules).length === 0));
       await this.#streamFrom(from);
     } finally {
       await this.#close();

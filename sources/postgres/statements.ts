@@ -59,6 +59,15 @@ export const DESCRIBE_TYPES = `
   WITH RECURSIVE ${BASE_TYPES}
   SELECT ${TYPE_FIELDS} FROM unnest($1::oid[], $2::int4[], array_fill(0, ARRAY[cardinality($1)])) AS a(atttypid, atttypmod, attndims) ${TYPE_JOINS}`;
 
+/** What is unique in tables ($1 schemas, $2 names, pairwise): one row an index that holds for all rows. */
+export const UNIQUE_KEYS = `
+  SELECT n.nspname AS schema, c.relname AS name, ARRAY(SELECT a.attname::text FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum = ANY ((u.indkey::int2[])[0:u.indnkeyatts - 1])) AS columns
+  FROM unnest($1::text[], $2::text[]) AS w(schema, name)
+  JOIN pg_namespace n ON n.nspname = w.schema
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+  JOIN pg_index u ON u.indrelid = c.oid AND u.indisunique AND u.indisvalid AND u.indpred IS NULL AND u.indexprs IS NULL`;
+
 export const SERVER_FACTS = `
   SELECT current_setting('server_version_num')::int AS version, current_setting('wal_level') AS wal_level, current_user AS "user",
     current_database() AS database, r.rolsuper OR r.rolreplication OR EXISTS (

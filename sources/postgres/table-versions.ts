@@ -64,7 +64,7 @@ export class TableVersions {
 
   /** The rows' layout after a Relation message in a transaction; null for a table that was not asked for. */
   resolve(message: RelationMessage, xid: number): Relation | null | Promise<Relation | null> {
-    this.#assertExcludedStay(message);
+    this.#assertProtectedStay(message);
     this.#messages.set(message.id, message);
     const known = this.#catalog.get(`${message.schema}.${message.name}`);
     if (known === undefined) return this.#resolveUnknown(message, xid);
@@ -107,15 +107,17 @@ export class TableVersions {
   }
 
   /** A column that must not leave the database may go on under another name. */
-  #assertExcludedStay(message: RelationMessage): void {
+  #assertProtectedStay(message: RelationMessage): void {
     const names = new Set(message.columns.map(({ name }) => name));
     const before = this.#messages.get(message.id)?.columns ?? [];
     const paths = before.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(message, name));
-    const gone = paths.find((path) => this.rules.excluded.has(path));
-    if (gone === undefined) return;
-    throw new CdcError('CONFIG_INVALID', `Column ${gone} of EXCLUDE_COLUMNS was renamed or dropped: what it held could now be published.`, {
-      remedy: 'Put the name that it has now into EXCLUDE_COLUMNS.',
-    });
+    for (const path of paths) {
+      const setting = this.rules.excluded.has(path) ? 'EXCLUDE_COLUMNS' : this.rules.masks.has(path) ? 'MASK_COLUMNS' : undefined;
+      if (setting === undefined) continue;
+      throw new CdcError('CONFIG_INVALID', `Column ${path} of ${setting} was renamed or dropped: what it held could now be published.`, {
+        remedy: `Put the name that it has now into ${setting}.`,
+      });
+    }
   }
 
   #relation(version: TableVersion): Relation {

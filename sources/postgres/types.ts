@@ -106,6 +106,10 @@ export const CELL = {
   nestedArray: 13,
   timeMillis: 14,
   timestampMillis: 15,
+  /** Masks: what is written in place of the value. */
+  redacted: 16,
+  digest: 17,
+  nothing: 18,
 } as const;
 
 export type CellCode = (typeof CELL)[keyof typeof CELL];

@@ -4,7 +4,15 @@ import type { RelationMessage } from '../../sources/postgres/parser.ts';
 
 /** Tables as the catalogue would describe them, without a server. */
 
-export const RULES: SchemaRules = { database: 'shop', excluded: new Set(), decimals: 'decimal', timeUnit: 'micros', unknown: 'stop' };
+export const RULES: SchemaRules = {
+  database: 'shop',
+  excluded: new Set(),
+  masks: new Map(),
+  keys: new Map(),
+  decimals: 'decimal',
+  timeUnit: 'micros',
+  unknown: 'stop',
+};
 
 const TYPE_IDS: Readonly<Record<string, number>> = {
   bool: 16,
