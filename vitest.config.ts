@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const INSTALLED = '**/node_modules/**';
 
-/** Three kinds of tests by what they need (style: a file's suffix tells it). Each kind runs after the one before. */
+/** Four kinds of tests by what they need (style: a file's suffix tells it). Each kind runs after the one before. */
 export default defineConfig({
   test: {
     reporters: ['default'],
@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: [INSTALLED, '**/*.integration.test.ts', '**/*.acceptance.test.ts'],
+          exclude: [INSTALLED, '**/*.integration.test.ts', '**/*.acceptance.test.ts', '**/*.third-party.test.ts'],
           sequence: { groupOrder: 0 },
         },
       },
@@ -37,6 +37,18 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'third-party',
+          include: ['test/third-party/*.third-party.test.ts'],
+          exclude: [INSTALLED],
+          globalSetup: ['test/stack-setup.ts', 'test/third-party/shop-setup.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

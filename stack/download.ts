@@ -1,4 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { withLock } from './cache.ts';
@@ -28,6 +29,19 @@ export async function runMaven(folder: string, args: readonly string[], download
 export async function runNpm(folder: string, packages: readonly string[], download: Download): Promise<void> {
   const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', '--save-exact', ...packages];
   await runWithProgress({ tool: 'npm', file: 'npm', args, folder }, download);
+}
+
+/** A virtual environment of Python with packages of exactly these versions, in `folder`. */
+export async function runPip(folder: string, packages: readonly string[], download: Download): Promise<void> {
+  const python = { tool: 'Python', file: 'python3', args: ['-m', 'venv', '.'], folder };
+  await runWithProgress(python, download).catch((error: unknown) => {
+    throw new StackError('Python 3 with its venv module was not found: install it (Debian: apt-get install python3-venv), and try again.', {
+      exitCode: EXIT_PREREQUISITE,
+      cause: error,
+    });
+  });
+  const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', ...packages];
+  await runWithProgress({ tool: 'pip', file: join(folder, 'bin', 'python'), args, folder }, download);
 }
 
 interface ToolRun {
