@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import pg from 'pg';
 import { lastLines, startChild, untilReady, type StartedChild } from '../../stack/child.ts';
 import { makeServiceFolder, makeStackFolder, newStackId } from '../../stack/folders.ts';
 import { freePort } from '../../stack/ports.ts';
@@ -9,17 +8,8 @@ import { StackError } from '../../stack/stack-error.ts';
 import { endRecorded, endRecordedNow, newState, saveState, type StackState } from '../../stack/state.ts';
 import { usageOf, type Usage } from '../measure.ts';
 import { parseStatus } from './connect-status.ts';
-import { DEBEZIUM_TITLE, type InstalledDebezium } from './debezium-download.ts';
-import {
-  CONNECTOR_NAME,
-  connectorSettings,
-  type DebeziumJob,
-  jvmFlags,
-  publicConfig,
-  type Settings,
-  toProperties,
-  workerSettings,
-} from './debezium-settings.ts';
+import type { InstalledConnect } from './connect-download.ts';
+import { type Settings, toProperties, workerSettings } from './connect-settings.ts';
 
 const READY_WITHIN_MS = 120_000;
 const STOP_GRACE_MS = 20_000;
@@ -34,12 +24,21 @@ rootLogger.level = info
 rootLogger.appenderRef.out.ref = out
 `;
 
+export interface ConnectJob {
+  /** As errors name it. */
+  readonly title: string;
+  readonly kafkaBrokers: string;
+  readonly jvmFlags: readonly string[];
+  /** Its `name` among them. */
+  readonly connector: Settings;
+}
+
 /**
- * A standalone Connect worker with one Debezium connector, in a process and a temporary folder of its own. Both are
+ * A standalone Connect worker with one connector, in a process and a temporary folder of its own. Both are
  * gone after `stop`, when this process ends, and, if it is killed, as soon as any stack is started again.
  */
 export class ConnectWorker implements AsyncDisposable {
-  readonly #job: DebeziumJob;
+  readonly #job: ConnectJob;
   readonly #state: StackState;
   readonly #atExit = (): void => endRecordedNow(this.#state);
   readonly #folder: string;
@@ -49,7 +48,7 @@ export class ConnectWorker implements AsyncDisposable {
   #child: StartedChild | undefined;
   #failure: string | undefined;
 
-  private constructor(job: DebeziumJob) {
+  private constructor(job: ConnectJob) {
     const id = newStackId();
     this.#job = job;
     this.#state = newState(id, makeStackFolder(id));
@@ -61,7 +60,7 @@ export class ConnectWorker implements AsyncDisposable {
   }
 
   /** Resolves as soon as the process runs: nobody answers yet. */
-  static async start(job: DebeziumJob, installed: InstalledDebezium): Promise<ConnectWorker> {
+  static async start(job: ConnectJob, installed: InstalledConnect): Promise<ConnectWorker> {
     const worker = new ConnectWorker(job);
     try {
       await worker.#launch(installed);
@@ -72,18 +71,18 @@ export class ConnectWorker implements AsyncDisposable {
     }
   }
 
-  /** Settings of worker and connector, the password blanked. */
+  /** Settings of the worker. */
   get config(): Settings {
     return this.#config;
   }
 
-  /** Resolves when Debezium reads the slot: what is committed from now on goes straight through. */
-  async untilStreaming(): Promise<void> {
+  /** Resolves when the connector has a task and `isReady`. */
+  async untilReady(isReady: () => Promise<boolean> = async () => true): Promise<void> {
     await untilReady({
-      title: DEBEZIUM_TITLE,
+      title: this.#job.title,
       ready: async () => {
         await this.#readStatus();
-        if (!(await isSlotRead(this.#job))) throw new Error(`the slot ${this.#job.slot} is not read yet`);
+        if (!(await isReady())) throw new Error('it is not at work yet');
       },
       withinMs: READY_WITHIN_MS,
       ending: () => this.#ending(),
@@ -104,7 +103,7 @@ export class ConnectWorker implements AsyncDisposable {
 
   /** An error with the end of the worker's log. */
   failed(reason: string): Error {
-    return new StackError(`${DEBEZIUM_TITLE} ${reason}. ${lastLines(this.#logFile)}`);
+    return new StackError(`${this.#job.title} ${reason}. ${lastLines(this.#logFile)}`);
   }
 
   /** Of the whole process, since its start. */
@@ -125,11 +124,11 @@ export class ConnectWorker implements AsyncDisposable {
     await this.stop();
   }
 
-  async #launch({ javaFile, classPath }: InstalledDebezium): Promise<void> {
+  async #launch({ javaFile, classPath }: InstalledConnect): Promise<void> {
     const restPort = await freePort();
     this.#restUrl = `http://127.0.0.1:${restPort}`;
     const worker = workerSettings(this.#job.kafkaBrokers, { restPort, offsetsFile: join(this.#folder, 'offsets') });
-    this.#config = publicConfig(this.#job, worker);
+    this.#config = worker;
     const args = await writeFiles(this.#folder, { job: this.#job, worker, classPath });
     this.#child = startChild({ file: javaFile, args, cwd: this.#folder }, this.#logFile, (mark) => {
       this.#state.helpers.push(mark);
@@ -143,7 +142,7 @@ export class ConnectWorker implements AsyncDisposable {
 
   /** Rejects until the worker answers and its connector runs; keeps why it failed. */
   async #readStatus(): Promise<void> {
-    const response = await fetch(`${this.#restUrl}/connectors/${CONNECTOR_NAME}/status`, { signal: AbortSignal.timeout(3000) });
+    const response = await fetch(`${this.#restUrl}/connectors/${this.#job.connector['name']}/status`, { signal: AbortSignal.timeout(3000) });
     const text = await response.text();
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
     const { hasTask, failure } = parseStatus(text);
@@ -154,7 +153,7 @@ export class ConnectWorker implements AsyncDisposable {
 
 async function writeFiles(
   folder: string,
-  options: { readonly job: DebeziumJob; readonly worker: Settings; readonly classPath: string },
+  options: { readonly job: ConnectJob; readonly worker: Settings; readonly classPath: string },
 ): Promise<readonly string[]> {
   const { job, worker, classPath } = options;
   const [logging, workerFile, connectorFile] = ['log4j2.properties', 'worker.properties', 'connector.properties'].map((name) => join(folder, name)) as [
@@ -164,9 +163,9 @@ async function writeFiles(
   ];
   await writeFile(logging, LOGGING);
   await writeFile(workerFile, toProperties(worker));
-  await writeFile(connectorFile, toProperties(connectorSettings(job)), { mode: 0o600 });
+  await writeFile(connectorFile, toProperties(job.connector), { mode: 0o600 });
   return [
-    ...jvmFlags(job.tuning),
+    ...job.jvmFlags,
     `-Dlog4j2.configurationFile=${logging}`,
     '-cp',
     classPath,
@@ -174,17 +173,6 @@ async function writeFiles(
     workerFile,
     connectorFile,
   ];
-}
-
-async function isSlotRead({ postgresUrl, slot }: DebeziumJob): Promise<boolean> {
-  const client = new pg.Client({ connectionString: postgresUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ active: boolean }>('SELECT active FROM pg_replication_slots WHERE slot_name = $1', [slot]);
-    return rows[0]?.active === true;
-  } finally {
-    await client.end();
-  }
 }
 
 /** Without a listener of somebody else's the signal would end this process before any clean-up; with one, that one decides. */

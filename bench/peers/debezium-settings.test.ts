@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { connectorSettings, type DebeziumJob, jvmFlags, publicConfig, toProperties, topicsOf, workerSettings } from './debezium-settings.ts';
+import { toProperties, workerSettings } from './connect-settings.ts';
+import { connectorSettings, type DebeziumJob, jvmFlags, publicConfig, topicsOf } from './debezium-settings.ts';
 
 const JOB: DebeziumJob = {
   postgresUrl: 'postgres://me:p%40ss@db.example:6432/shop',

@@ -1,6 +1,4 @@
-import { REGISTRY_API_PATH } from '../../stack/registry.ts';
-
-export type Settings = Readonly<Record<string, string>>;
+import { avroConverters, type Settings, START_SCRIPT_FLAGS } from './connect-settings.ts';
 
 /** `tuned` is for a backlog. `low-latency` is for records one by one: waiting for larger batches would only delay them. */
 export type DebeziumTuning = 'defaults' | 'tuned' | 'low-latency';
@@ -29,16 +27,6 @@ export const TOPIC_PARTITIONS = 4;
 
 const BLANKED = '********';
 
-/** What Kafka's own `connect-standalone.sh` starts a worker with. */
-const START_SCRIPT_FLAGS = [
-  '-server',
-  '-XX:+UseG1GC',
-  '-XX:MaxGCPauseMillis=20',
-  '-XX:InitiatingHeapOccupancyPercent=35',
-  '-XX:+ExplicitGCInvokesConcurrent',
-  '-Djava.awt.headless=true',
-];
-
 const HEAP_FLAGS: Readonly<Record<DebeziumTuning, readonly string[]>> = {
   defaults: ['-Xms256M', '-Xmx2G'],
   tuned: ['-Xms256M', '-Xmx3G'],
@@ -63,17 +51,6 @@ export function jvmFlags(tuning: DebeziumTuning): readonly string[] {
   return [...HEAP_FLAGS[tuning], ...START_SCRIPT_FLAGS];
 }
 
-export function workerSettings(kafkaBrokers: string, places: { readonly restPort: number; readonly offsetsFile: string }): Settings {
-  return {
-    'bootstrap.servers': kafkaBrokers,
-    listeners: `http://127.0.0.1:${places.restPort}`,
-    'offset.storage.file.filename': places.offsetsFile,
-    // Either the worker or the connector has to name a converter: the connector's are the ones that are used.
-    'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
-    'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
-  };
-}
-
 export function connectorSettings(job: DebeziumJob): Settings {
   return {
     name: CONNECTOR_NAME,
@@ -88,8 +65,7 @@ export function connectorSettings(job: DebeziumJob): Settings {
     'table.include.list': job.tables.join(','),
     'topic.prefix': job.topicPrefix,
     'schema.name.adjustment.mode': 'avro',
-    ...converterSettings('key', job.registryUrl),
-    ...converterSettings('value', job.registryUrl),
+    ...avroConverters(job.registryUrl),
     ...TUNED_SETTINGS[job.tuning],
   };
 }
@@ -105,25 +81,6 @@ function databaseSettings(postgresUrl: string): Settings {
   };
 }
 
-/** As in Debezium's manual, with ids of four bytes that every Confluent client reads. */
-function converterSettings(part: 'key' | 'value', registryUrl: string): Settings {
-  return {
-    [`${part}.converter`]: 'io.apicurio.registry.utils.converter.AvroConverter',
-    [`${part}.converter.apicurio.registry.url`]: nativeRegistryUrl(registryUrl),
-    [`${part}.converter.apicurio.registry.auto-register`]: 'true',
-    [`${part}.converter.apicurio.registry.find-latest`]: 'true',
-    [`${part}.converter.apicurio.registry.headers.enabled`]: 'false',
-    [`${part}.converter.apicurio.registry.as-confluent`]: 'true',
-    [`${part}.converter.apicurio.registry.use-id`]: 'contentId',
-  };
-}
-
-function nativeRegistryUrl(registryUrl: string): string {
-  const url = registryUrl.replace(/\/$/, '');
-  if (!url.endsWith(REGISTRY_API_PATH)) throw new Error(`Debezium's converter needs an Apicurio registry, whose address ends in ${REGISTRY_API_PATH}.`);
-  return `${url.slice(0, -REGISTRY_API_PATH.length)}/apis/registry/v2`;
-}
-
 /** Where the records of each table go. */
 export function topicsOf({ topicPrefix, tables }: DebeziumJob): readonly string[] {
   return tables.map((table) => `${topicPrefix}.${table}`);
@@ -134,18 +91,4 @@ export function publicConfig(job: DebeziumJob, worker: Settings): Settings {
   const connector = Object.entries(connectorSettings(job)).map(([name, value]) => [`connector ${name}`, name === 'database.password' ? BLANKED : value]);
   const workerEntries = Object.entries(worker).map(([name, value]) => [`worker ${name}`, value]);
   return { 'partitions of a topic': String(TOPIC_PARTITIONS), jvm: jvmFlags(job.tuning).join(' '), ...Object.fromEntries([...workerEntries, ...connector]) };
-}
-
-/** The text that java.util.Properties reads as these settings; it takes a file for Latin-1. */
-export function toProperties(settings: Settings): string {
-  return Object.entries(settings)
-    .map(([name, value]) => `${name}=${escapeProperty(value)}\n`)
-    .join('');
-}
-
-function escapeProperty(value: string): string {
-  return value
-    .replaceAll('\\', '\\\\')
-    .replace(/^ /, '\\ ')
-    .replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import type { Progress } from '../../stack/service.ts';
 import type { Usage } from '../measure.ts';
 import { ConnectWorker } from './connect-worker.ts';
-import { DEBEZIUM_TITLE, provideDebezium } from './debezium-download.ts';
-import { type DebeziumJob, type Settings, TOPIC_PARTITIONS, topicsOf } from './debezium-settings.ts';
+import { CONNECT_TITLE, type InstalledConnect, provideConnect } from './connect-download.ts';
+import type { Settings } from './connect-settings.ts';
+import { connectorSettings, type DebeziumJob, jvmFlags, publicConfig, TOPIC_PARTITIONS, topicsOf } from './debezium-settings.ts';
 import { TopicCounter } from './topic-counter.ts';
 
 const POLL_MS = 100;
@@ -40,12 +42,12 @@ export interface DebeziumRun extends PeerRun {
  * The process and its files are gone afterwards, whatever happens; topics, schemas and slot are left to the caller.
  */
 export async function runDebezium(options: DebeziumOptions): Promise<DebeziumRun> {
-  const installed = await provideDebezium(options.onProgress);
+  const installed = await provideConnect(options.onProgress);
   await using counter = await TopicCounter.open({ ...options, topics: topicsOf(options), partitions: TOPIC_PARTITIONS });
   const startedAt = performance.now();
-  await using worker = await ConnectWorker.start(options, installed);
+  await using worker = await startWorker(options, installed);
   const first = await reach({ wanted: 1, counter, worker, options });
-  options.onProgress(`${DEBEZIUM_TITLE}: first record after ${((first.at - startedAt) / 1000).toFixed(1)} s`);
+  options.onProgress(`${CONNECT_TITLE}: first record after ${((first.at - startedAt) / 1000).toFixed(1)} s`);
   const last = await reach({ wanted: options.expectedRecords, counter, worker, options });
   return {
     seconds: (last.at - first.at) / 1000,
@@ -54,8 +56,25 @@ export async function runDebezium(options: DebeziumOptions): Promise<DebeziumRun
     records: last.records,
     startSeconds: (first.at - startedAt) / 1000,
     startCpuSeconds: first.usage.cpuSeconds,
-    config: worker.config,
+    config: publicConfig(options, worker.config),
   };
+}
+
+async function startWorker(job: DebeziumJob, installed: InstalledConnect): Promise<ConnectWorker> {
+  const { kafkaBrokers, tuning } = job;
+  return ConnectWorker.start({ title: CONNECT_TITLE, kafkaBrokers, jvmFlags: jvmFlags(tuning), connector: connectorSettings(job) }, installed);
+}
+
+/** From then on what is committed goes straight through. */
+async function isSlotRead({ postgresUrl, slot }: DebeziumJob): Promise<boolean> {
+  const client = new pg.Client({ connectionString: postgresUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ active: boolean }>('SELECT active FROM pg_replication_slots WHERE slot_name = $1', [slot]);
+    return rows[0]?.active === true;
+  } finally {
+    await client.end();
+  }
 }
 
 interface Reached {
@@ -86,7 +105,7 @@ async function reach(options: {
     if (at - checkedAt > CHECK_EVERY_MS) {
       worker.askStatus();
       if (records > 0)
-        options.options.onProgress(`${DEBEZIUM_TITLE}: ${records.toLocaleString('en')} of ${options.options.expectedRecords.toLocaleString('en')} records`);
+        options.options.onProgress(`${CONNECT_TITLE}: ${records.toLocaleString('en')} of ${options.options.expectedRecords.toLocaleString('en')} records`);
       checkedAt = at;
     }
     await delay(POLL_MS);
@@ -114,16 +133,16 @@ export interface RunningDebezium extends AsyncDisposable {
  * the topics exist. The first records are slow (the schemas are registered, the code is not compiled yet): warm up.
  */
 export async function debeziumLatency(options: DebeziumLatencyOptions): Promise<RunningDebezium> {
-  const installed = await provideDebezium(options.onProgress);
+  const installed = await provideConnect(options.onProgress);
   const topics = topicsOf(options);
   await (await TopicCounter.open({ ...options, topics, partitions: TOPIC_PARTITIONS }))[Symbol.asyncDispose]();
-  const worker = await ConnectWorker.start(options, installed);
+  const worker = await startWorker(options, installed);
   try {
-    await worker.untilStreaming();
+    await worker.untilReady(() => isSlotRead(options));
   } catch (error) {
     await worker.stop();
     throw error;
   }
   const stop = async (): Promise<void> => worker.stop();
-  return { topics, config: worker.config, usage: () => worker.usage(), stop, [Symbol.asyncDispose]: stop };
+  return { topics, config: publicConfig(options, worker.config), usage: () => worker.usage(), stop, [Symbol.asyncDispose]: stop };
 }

@@ -47,6 +47,20 @@ const CHANGES = [
   `BEGIN; UPDATE orders SET total = 1; ROLLBACK`,
 ];
 
+/** The tables: their keys, and a query that gives each value a text, or what JSON has for it, that any reader can give too. */
+export const TABLES: Readonly<Record<string, { readonly key: readonly string[]; readonly query: string }>> = {
+  orders: { key: ['id'], query: `SELECT id::int, customer, state, total::text, to_char(placed, 'YYYY-MM-DD HH24:MI:SS.US') AS placed FROM orders` },
+  documents: { key: ['id'], query: 'SELECT * FROM documents' },
+  sessions: { key: ['id'], query: `SELECT id::text, to_char(seen AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS seen FROM sessions` },
+  everything: {
+    key: ['id', 'name'],
+    query: `SELECT id, name, a_bool, a_small, an_int, a_big::float8, a_real, a_double, a_decimal::text, a_number::text, a_text, a_uuid::text,
+      a_json::text, encode(some_bytes, 'hex') AS some_bytes, a_date::text, to_char(a_time, 'HH24:MI:SS.US') AS a_time,
+      to_char(a_timestamp, 'YYYY-MM-DD HH24:MI:SS.US') AS a_timestamp,
+      to_char(an_instant AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS an_instant, some_texts, a_mood::text, an_address::text FROM everything`,
+  },
+};
+
 /** Topics that the real source has written from a real database, for others to read. */
 export interface Shop {
   readonly databaseUrl: string;
