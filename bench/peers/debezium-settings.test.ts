@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { toProperties, workerSettings } from './connect-settings.ts';
+import { toProperties, workerSettings } from '../../stack/connect/settings.ts';
 import { connectorSettings, type DebeziumJob, jvmFlags, publicConfig, topicsOf } from './debezium-settings.ts';
 
 const JOB: DebeziumJob = {

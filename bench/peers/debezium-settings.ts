@@ -1,4 +1,4 @@
-import { avroConverters, type Settings, START_SCRIPT_FLAGS } from './connect-settings.ts';
+import { avroConverters, type Settings, START_SCRIPT_FLAGS } from '../../stack/connect/settings.ts';
 
 /** `tuned` is for a backlog. `low-latency` is for records one by one: waiting for larger batches would only delay them. */
 export type DebeziumTuning = 'defaults' | 'tuned' | 'low-latency';

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { Progress } from '../../stack/service.ts';
-import type { Usage } from '../measure.ts';
-import { ConnectWorker } from './connect-worker.ts';
-import { CONNECT_TITLE, type InstalledConnect, provideConnect } from './connect-download.ts';
-import type { Settings } from './connect-settings.ts';
+import { type Usage, usageOf } from '../measure.ts';
+import { ConnectWorker } from '../../stack/connect/worker.ts';
+import { CONNECT_TITLE, type InstalledConnect, provideConnect } from '../../stack/connect/download.ts';
+import type { Settings } from '../../stack/connect/settings.ts';
 import { connectorSettings, type DebeziumJob, jvmFlags, publicConfig, TOPIC_PARTITIONS, topicsOf } from './debezium-settings.ts';
 import { TopicCounter } from './topic-counter.ts';
 
@@ -97,7 +97,7 @@ async function reach(options: {
   for (;;) {
     const now = await counter.count();
     const at = performance.now();
-    if (now >= wanted) return { at, records: now, usage: worker.usage() };
+    if (now >= wanted) return { at, records: now, usage: usageOf(worker.pid) };
     if (now > records) [records, movedAt] = [now, at];
     if (at - movedAt > STALLED_MS)
       throw worker.failed(`has written ${records} of ${options.options.expectedRecords} records, and none for ${STALLED_MS / 1000} s`);
@@ -144,5 +144,5 @@ export async function debeziumLatency(options: DebeziumLatencyOptions): Promise<
     throw error;
   }
   const stop = async (): Promise<void> => worker.stop();
-  return { topics, config: publicConfig(options, worker.config), usage: () => worker.usage(), stop, [Symbol.asyncDispose]: stop };
+  return { topics, config: publicConfig(options, worker.config), usage: () => usageOf(worker.pid), stop, [Symbol.asyncDispose]: stop };
 }

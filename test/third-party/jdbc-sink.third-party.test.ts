@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
-import { CONNECT_TITLE, provideConnect } from '../../bench/peers/connect-download.ts';
-import { avroConverters, type Settings } from '../../bench/peers/connect-settings.ts';
-import { ConnectWorker } from '../../bench/peers/connect-worker.ts';
+import { CONNECT_TITLE, provideConnect } from '../../stack/connect/download.ts';
+import { avroConverters, type Settings } from '../../stack/connect/settings.ts';
+import { ConnectWorker } from '../../stack/connect/worker.ts';
 import { rowsOf, run, shopOfRun, TABLES } from './shop.ts';
 
 const { KAFKA_BROKERS = '', SCHEMA_REGISTRY_URL = '', POSTGRES_URL = '' } = process.env;

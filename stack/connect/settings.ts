@@ -1,4 +1,4 @@
-import { REGISTRY_API_PATH } from '../../stack/registry.ts';
+import { REGISTRY_API_PATH } from '../registry.ts';
 
 export type Settings = Readonly<Record<string, string>>;
 

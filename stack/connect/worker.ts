@@ -1,15 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lastLines, startChild, untilReady, type StartedChild } from '../../stack/child.ts';
-import { makeServiceFolder, makeStackFolder, newStackId } from '../../stack/folders.ts';
-import { freePort } from '../../stack/ports.ts';
-import { endProcess, isAlive } from '../../stack/process.ts';
-import { StackError } from '../../stack/stack-error.ts';
-import { endRecorded, endRecordedNow, newState, saveState, type StackState } from '../../stack/state.ts';
-import { usageOf, type Usage } from '../measure.ts';
-import { parseStatus } from './connect-status.ts';
-import type { InstalledConnect } from './connect-download.ts';
-import { type Settings, toProperties, workerSettings } from './connect-settings.ts';
+import { lastLines, startChild, untilReady, type StartedChild } from '../child.ts';
+import { makeServiceFolder, makeStackFolder, newStackId } from '../folders.ts';
+import { freePort } from '../ports.ts';
+import { endProcess, isAlive } from '../process.ts';
+import { StackError } from '../stack-error.ts';
+import { endRecorded, endRecordedNow, newState, saveState, type StackState } from '../state.ts';
+import { parseStatus } from './status.ts';
+import type { InstalledConnect } from './download.ts';
+import { type Settings, toProperties, workerSettings } from './settings.ts';
 
 const READY_WITHIN_MS = 120_000;
 const STOP_GRACE_MS = 20_000;
@@ -106,13 +105,13 @@ export class ConnectWorker implements AsyncDisposable {
     return new StackError(`${this.#job.title} ${reason}. ${lastLines(this.#logFile)}`);
   }
 
-  /** Of the whole process, since its start. */
-  usage(): Usage {
+  /** Throws if the process has ended. */
+  get pid(): number {
     if (this.#child === undefined || !isAlive(this.#child.mark)) throw this.failed('ended');
-    return usageOf(this.#child.mark.pid);
+    return this.#child.mark.pid;
   }
 
-  /** Ends the process well, so that it confirms its position in the slot, and removes its folder. May be called again. */
+  /** Ends the process well, so that it stores its positions, and removes its folder. May be called again. */
   async stop(): Promise<void> {
     if (this.#child !== undefined) await endProcess(this.#child.mark, 'SIGTERM', STOP_GRACE_MS);
     await endRecorded(this.#state);

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cacheFolder, provide } from '../../stack/cache.ts';
-import { findJava, runMaven } from '../../stack/download.ts';
-import type { Progress } from '../../stack/service.ts';
+import { cacheFolder, provide } from '../cache.ts';
+import { findJava, runMaven } from '../download.ts';
+import type { Progress } from '../service.ts';
 
 const DEBEZIUM_VERSION = '3.5.0.Final';
 const CONNECT_VERSION = '4.3.1';

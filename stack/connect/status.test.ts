@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseStatus } from './connect-status.ts';
+import { parseStatus } from './status.ts';
 
 test('a running connector has a task and no failure', () => {
   const text = JSON.stringify({ name: 'bench', connector: { state: 'RUNNING' }, tasks: [{ id: 0, state: 'RUNNING' }] });
