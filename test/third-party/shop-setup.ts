@@ -5,7 +5,7 @@ export async function setup(): Promise<() => Promise<void>> {
   const shop = await openShop();
   const { databaseUrl, source, millisSource } = shop;
   process.env['THIRD_PARTY_SHOP'] = JSON.stringify({ databaseUrl, source, millisSource });
-  return shop.drop;
+  return async () => shop.drop();
 }
 
 export { setup as default };
