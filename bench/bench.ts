@@ -9,6 +9,7 @@ export interface BenchOptions {
   /** Instead of a bench's own measure of rows, or of seconds. */
   readonly rows: number | undefined;
   readonly seconds: number | undefined;
+  readonly tables: number | undefined;
   readonly save: boolean;
 }
 

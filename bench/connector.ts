@@ -66,6 +66,16 @@ export class Connector implements AsyncDisposable {
     await this.#until(async () => isReached((await (await fetch(`${this.#address}/status`)).json()) as ConnectorStatus));
   }
 
+  /** Resolves, with their number, once it has published or written that many. */
+  async untilRecords(wanted: number): Promise<number> {
+    let records = 0;
+    await this.until((status) => {
+      ({ records } = status);
+      return records >= wanted;
+    });
+    return records;
+  }
+
   /** Of the whole process, since its start. */
   usage(): Usage {
     return usageOf(this.#child.pid ?? 0);

@@ -1,21 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { StackUrls } from '../stack/service.ts';
-import type { Bench, BenchContext } from './bench.ts';
+import type { Bench } from './bench.ts';
 import { flagsOfScript } from './connector.ts';
-import { BenchDatabase } from './database.ts';
 import { median } from './measure.ts';
-import { sourceStage } from './stages/source-process.ts';
-import type { StageResult } from './stages/stage.ts';
+import { type Rate, type StageResult, toRate } from './stages/stage.ts';
 import { plainText, thousands, type ResultTable } from './table.ts';
-import { findWorkload } from './workloads.ts';
+import { publishBacklog } from './published-backlog.ts';
+import { backlogOf } from './workloads.ts';
 
 const ROOT = new URL('../', import.meta.url);
-const BACKLOG = findWorkload('backlog');
 
 export interface ConsumeResult {
   readonly mode: string;
-  readonly runs: readonly (StageResult & { readonly changesPerSecond: number; readonly changesPerCpuSecond: number })[];
+  readonly runs: readonly Rate[];
 }
 
 /** Reads the backlog back: decoded to records, and to records with every cell as a value. */
@@ -24,12 +22,13 @@ export const consumeBench: Bench = {
   about: 'Kafka to nowhere: the backlog decoded by one consumer',
   services: ['kafka', 'registry', 'postgres'],
   run: async (context) => {
-    const topic = await publishBacklog(context);
+    const workload = backlogOf(context.options.rows);
+    const topic = await publishBacklog(context, workload);
     const results: ConsumeResult[] = ['records', 'values'].map((mode) => ({ mode, runs: [] }));
     for (let run = 1; run <= context.options.runs; run++) {
       for (const [index, { mode, runs: before }] of results.entries()) {
         context.say(`consume: run ${run} of ${context.options.runs}, ${mode} …`);
-        results[index] = { mode, runs: [...before, await consume(context.urls, mode, topic)] };
+        results[index] = { mode, runs: [...before, await consumeBacklog(context.urls, { mode, topic, changes: workload.changes })] };
       }
     }
     context.print(plainText(consumeTable(results)));
@@ -49,25 +48,11 @@ export function consumeTable(results: readonly ConsumeResult[]): ResultTable {
   };
 }
 
-/** Gives the topic that it is in. */
-export async function publishBacklog({ urls, say }: Pick<BenchContext, 'urls' | 'say'>): Promise<string> {
-  const database = new BenchDatabase(urls.postgresUrl, BACKLOG.name);
-  say('making and publishing the backlog …');
-  await database.create(BACKLOG);
-  const runName = `bench-published-${process.pid}`;
-  const slot = await database.newSlot();
-  const { tables, changes, deletes } = BACKLOG;
-  try {
-    await sourceStage.run({ ...database.input(slot, urls), endOfLog: '', tables, changes, deletes, runName });
-  } finally {
-    await database.dropSlot(slot);
-    await database.drop();
-  }
-  return `${runName}.public.orders`;
-}
-
-async function consume(urls: StackUrls, mode: string, topic: string) {
-  const { changes } = BACKLOG;
+/** Read by one process that drops what it has read. `records` leaves rows as bytes, `values` decodes every cell. */
+export async function consumeBacklog(
+  urls: StackUrls,
+  { mode, topic, changes }: { readonly mode: string; readonly topic: string; readonly changes: number },
+): Promise<Rate> {
   const env = { ...process.env, KAFKA_BROKERS: urls.kafkaBrokers, SCHEMA_REGISTRY_URL: urls.registryUrl };
   const child = spawn(process.execPath, [...flagsOfScript('sink'), 'bench/stages/sink-child.ts', mode, topic, String(changes)], {
     cwd: ROOT,
@@ -78,6 +63,5 @@ async function consume(urls: StackUrls, mode: string, topic: string) {
   child.stdout.on('data', (text: Buffer) => void (output += text.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`the consumer ended with ${code}`);
-  const result = JSON.parse(output) as StageResult;
-  return { ...result, changesPerSecond: Math.round(changes / result.seconds), changesPerCpuSecond: Math.round(changes / result.cpuSeconds) };
+  return toRate(changes, JSON.parse(output) as StageResult);
 }

@@ -6,7 +6,7 @@ import { findRecvlogical, recvlogicalStage } from './stages/recvlogical.ts';
 import { compressedStage, sourceStage } from './stages/source-process.ts';
 import type { Stage, StageResult } from './stages/stage.ts';
 import { describeStages } from './table.ts';
-import { findWorkload, type Workload } from './workloads.ts';
+import { type Workload, workloadOf } from './workloads.ts';
 
 export interface StageRuns {
   readonly stage: string;
@@ -22,7 +22,7 @@ export const backlogBench: Bench = {
   run: async (context) => {
     const { options } = context;
     for (const name of options.workload.split(',')) {
-      const workload = findWorkload(name);
+      const workload = workloadOf(name, options.rows);
       const results = await runWorkload(context, workload, stagesOf(context));
       context.print(describeStages(workload, results));
       context.keep(workload.name, results);

@@ -3,15 +3,18 @@ import { startStack } from '../stack/mod.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { consumeBench } from './consume.ts';
 import { footprintBench } from './footprint.ts';
+import { growthBench } from './growth.ts';
 import { latencyBench } from './latency.ts';
 import { backlogBench } from './log-stages.ts';
 import { writePage } from './page.ts';
+import { profileBench } from './profile.ts';
 import { writeResult } from './results.ts';
+import { sinksBench } from './sinks.ts';
 import { snapshotBench } from './snapshot.ts';
 import { WORKLOADS } from './workloads.ts';
 
 /** Without a word of its own the first is run; `all` runs them in this order. */
-const BENCHES: readonly Bench[] = [backlogBench, snapshotBench, consumeBench, latencyBench, footprintBench];
+const BENCHES: readonly Bench[] = [backlogBench, snapshotBench, consumeBench, sinksBench, latencyBench, footprintBench, growthBench, profileBench];
 
 const WIDTH = 48;
 const HELP = [
@@ -20,7 +23,7 @@ const HELP = [
   ['--stages all', 'also log to nowhere, log to Avro, compressed'],
   ['--peers debezium', 'also Debezium on Kafka Connect, where a bench has it as a peer'],
   ['--runs 5', 'runs of each, in turn (3 by default)'],
-  ['--rows 100000, --seconds 5', 'more or fewer than a bench takes by itself'],
+  ['--rows 100000, --tables 50, --seconds 5', 'more or fewer than a bench takes by itself'],
   ...BENCHES.slice(1).map(({ name, about }) => [name, about] as const),
   ['all --save', 'everything in turn, for a quiet machine, and the page'],
   ['page', 'bench/README.md from bench/results'],
@@ -42,6 +45,7 @@ async function main(): Promise<void> {
       runs: { type: 'string', default: '3' },
       rows: { type: 'string' },
       seconds: { type: 'string' },
+      tables: { type: 'string' },
       save: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -53,7 +57,8 @@ async function main(): Promise<void> {
     return;
   }
   const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-  const options = { ...values, rows: number(values.rows), seconds: number(values.seconds), peers: values.peers.split(','), runs: Number(values.runs) };
+  const sizes = { rows: number(values.rows), seconds: number(values.seconds), tables: number(values.tables) };
+  const options = { ...values, ...sizes, peers: values.peers.split(','), runs: Number(values.runs) };
   if (positionals.includes('page')) return writePage();
   if (positionals.includes('all')) return runAll(options);
   const named = BENCHES.filter(({ name }) => positionals.includes(name));

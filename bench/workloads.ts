@@ -12,11 +12,20 @@ export interface Workload {
   readonly load: string;
 }
 
-export const ORDERS = `CREATE TABLE orders (id bigint PRIMARY KEY, customer_id int, qty int, status text, note text, amount numeric(12,2), currency char(3),
-  created_at timestamptz, shipped timestamp, weight float8, paid bool, attrs jsonb, ref uuid)`;
+/** Columns of the table of the main workload, beside its key `id`. */
+export const ORDER_COLUMNS = `customer_id int, qty int, status text, note text, amount numeric(12,2), currency char(3),
+  created_at timestamptz, shipped timestamp, weight float8, paid bool, attrs jsonb, ref uuid`;
 
-const INSERT_ORDERS = `INSERT INTO orders SELECT base + g, g, g % 10, 'new', 'some note text for row ' || (base + g), (g * 1.5)::numeric(12,2), 'EUR', now(), now(),
-  1.25 * g, true, jsonb_build_object('a', g, 'b', 'text'), gen_random_uuid() FROM generate_series(0, 79) g`;
+export const ORDERS = `CREATE TABLE orders (id bigint PRIMARY KEY, ${ORDER_COLUMNS})`;
+
+/** One row of it, of the `g`th in a transaction whose keys begin at `base`. */
+export const ORDER_VALUES = `base + g, g, g % 10, 'new', 'some note text for row ' || (base + g), (g * 1.5)::numeric(12,2), 'EUR', now(), now(),
+  1.25 * g, true, jsonb_build_object('a', g, 'b', 'text'), gen_random_uuid()`;
+
+const INSERT_ORDERS = `INSERT INTO orders SELECT ${ORDER_VALUES} FROM generate_series(0, 79) g`;
+
+/** Changes of one transaction of the main workload. */
+export const CHANGES_A_TRANSACTION = 100;
 
 function backlog(transactions: number): string {
   return `DO $$ DECLARE i int; base bigint; BEGIN FOR i IN 1..${transactions} LOOP base := i::bigint * 80; ${INSERT_ORDERS};
@@ -85,7 +94,26 @@ export const WORKLOADS: readonly Workload[] = [
   },
 ];
 
-export function findWorkload(name: string): Workload {
+/** The main workload with about that many changes. */
+export function backlogOf(changes: number | undefined): Workload {
+  const whole = findWorkload('backlog');
+  if (changes === undefined) return whole;
+  const transactions = Math.max(1, Math.round(changes / CHANGES_A_TRANSACTION));
+  return {
+    ...whole,
+    about: `${transactions.toLocaleString('en')} transactions of 80 inserts, 15 updates and 5 deletes on a table of 13 columns`,
+    changes: transactions * CHANGES_A_TRANSACTION,
+    deletes: transactions * 5,
+    load: backlog(transactions),
+  };
+}
+
+/** By its name; the main one by its size too. */
+export function workloadOf(name: string, rows: number | undefined): Workload {
+  return name === 'backlog' ? backlogOf(rows) : findWorkload(name);
+}
+
+function findWorkload(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);
   if (found === undefined) throw new Error(`no workload ${name}; there are: ${WORKLOADS.map((workload) => workload.name).join(', ')}`);
   return found;

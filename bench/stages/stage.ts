@@ -23,6 +23,16 @@ export interface StageResult {
   readonly peakBytes: number;
 }
 
+/** A result with its rates. */
+export interface Rate extends StageResult {
+  readonly changesPerSecond: number;
+  readonly changesPerCpuSecond: number;
+}
+
+export function toRate(changes: number, result: StageResult): Rate {
+  return { ...result, changesPerSecond: Math.round(changes / result.seconds), changesPerCpuSecond: Math.round(changes / result.cpuSeconds) };
+}
+
 /** One way to take a workload out of the log. */
 export interface Stage {
   readonly name: string;
