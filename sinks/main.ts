@@ -11,7 +11,8 @@ import { createMetrics } from '../shared/observe/metrics.ts';
 import type { Pipeline, PipelineOptions } from '../shared/process/pipeline.ts';
 import { runProcess } from '../shared/process/run-process.ts';
 import { allSinkOptionNames, findSink } from './create-sink.ts';
-import { runSink, SinkControl } from './runner/sink-runner.ts';
+import { SinkControl } from './runner/sink-control.ts';
+import { runSink } from './runner/sink-runner.ts';
 import { SinkStatus } from './runner/sink-status.ts';
 
 export interface SinkProcessConfig {
@@ -56,7 +57,13 @@ export function createSinkPipeline({ type, connector, settings }: SinkProcessCon
   const metrics = createMetrics('sink', name, withProcessMetrics);
   const status = new SinkStatus({ name, type }, metrics);
   const control = new SinkControl();
-  const view = { notReady: () => status.notReady(), status: () => status, pause: () => control.set(true), resume: () => control.set(false) };
+  const view = {
+    notReady: () => status.notReady(),
+    status: () => status,
+    pause: () => control.set(true),
+    resume: () => control.set(false),
+    tables: control,
+  };
   const run = async (signal: AbortSignal) => runSink({ connector, settings, log, status, control, signal });
   return { kind: 'sink', name, log, metrics, view, run };
 }

@@ -2,12 +2,14 @@ import { createMemoryLog } from './memory-logger.ts';
 import { liveSettings } from './live-topics.ts';
 import type { Environment } from '../shared/config/options.ts';
 import type { CdcError } from '../shared/errors/cdc-error.ts';
-import { type Delivered, type Delivery, Subscriber } from '../topics/subscriber.ts';
+import { type AssignedPartition, type Delivered, type Delivery, type StoredOffset, Subscriber } from '../topics/subscriber.ts';
 
 export interface MemberOptions {
   readonly groupId: string;
   readonly patterns: readonly string[];
   readonly environment?: Environment;
+  /** What the target would say that it has. */
+  readonly storedOffsets?: readonly StoredOffset[];
   /** Called with each delivery, after it was noted; a promise holds further ones back. */
   readonly onDelivery?: (member: TestMember, delivery: Delivery) => Promise<void> | undefined;
 }
@@ -19,6 +21,8 @@ export class TestMember {
   /** Where to read on, by topic and partition. */
   readonly ends = new Map<string, { topic: string; partition: number; offset: bigint }>();
   readonly joins: (readonly string[])[] = [];
+  /** The present assignment. */
+  assigned: readonly AssignedPartition[] = [];
   readonly subscriber: Subscriber;
   readonly running: Promise<void>;
   refusals = 0;
@@ -26,7 +30,7 @@ export class TestMember {
   readonly #waiting = new Set<() => void>();
   #failure: Error | undefined;
 
-  constructor({ groupId, patterns, onDelivery, environment }: MemberOptions) {
+  constructor({ groupId, patterns, onDelivery, environment, storedOffsets }: MemberOptions) {
     this.subscriber = new Subscriber({
       settings: liveSettings(groupId, environment),
       groupId,
@@ -43,8 +47,10 @@ export class TestMember {
           this.refused.set(topic, error);
           this.#wake();
         },
-        reassigned: (topics) => {
-          this.joins.push(topics);
+        storedOffsets: async () => storedOffsets ?? [],
+        reassigned: (partitions) => {
+          this.assigned = partitions;
+          this.joins.push([...new Set(partitions.map(({ topic }) => topic))]);
           this.#wake();
         },
       },

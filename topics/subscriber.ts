@@ -10,12 +10,16 @@ import { schemaIdOf, WIRE_HEADER_BYTES } from './avro/wire-format.ts';
 import { EnvelopeDecoder } from './envelope-decoder.ts';
 import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
 import type { FetchedRecord } from './kafka/fast-fetch.ts';
-import { type CommittedOffset, type FetchedRecords, GroupConsumer } from './kafka/group-consumer.ts';
+import { type FetchedRecords, GroupConsumer } from './kafka/group-consumer.ts';
+import type { AssignedPartition, PartitionOffset, StoredOffset } from './kafka/group-offsets.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
 import { isControlTopic } from './names.ts';
 
-/** How often new topics of a prefix are looked for. */
-const DISCOVERY_INTERVAL_MS = 5000;
+export type { AssignedPartition, PartitionOffset, StoredOffset } from './kafka/group-offsets.ts';
+
+/** How often new topics of a prefix are looked for, and the ends of those that we read. */
+const LOOK_INTERVAL_MS = 5000;
+const FIRST_LOOK_INTERVAL_MS = 1000;
 
 /** One record of a table topic, with where it came from. */
 export interface Delivered {
@@ -39,10 +43,22 @@ export interface Delivery {
 export interface SubscriberHandlers {
   /** A promise holds further deliveries back. */
   deliver(delivery: Delivery): Promise<void> | undefined;
-  /** Topics whose records cannot be read: the others go on. */
-  refuse(topic: string, error: CdcError): void;
+  /** A topic whose record cannot be read, after the delivery of those before it: the others go on. */
+  refuse(topic: string, error: CdcError, refused: RefusedRecord): void;
+  /** Partitions are about to be given out anew: the last moment to commit. */
+  leaving?(): Promise<void>;
+  /** Offsets that the target has stored with its rows. */
+  storedOffsets?(topics: readonly string[]): Promise<readonly StoredOffset[]>;
   /** Partitions were given out anew: forget what is not committed, it comes again. */
-  reassigned(topics: readonly string[]): void;
+  reassigned(partitions: readonly AssignedPartition[]): void;
+  /** Where partitions that are assigned to us end now. */
+  ends?(ends: readonly PartitionOffset[]): void;
+}
+
+/** A record as Kafka has it. */
+export interface RefusedRecord {
+  readonly partition: number;
+  readonly origin: FetchedRecord;
 }
 
 export interface SubscriberOptions {
@@ -68,11 +84,14 @@ export class Subscriber {
   readonly #decoders = new Map<number, EnvelopeDecoder>();
   readonly #schemas = new Map<string, TableSchema>();
   readonly #refused = new Set<string>();
+  /** Records that operators chose to go on without, by topic, as `partition/offset`. */
+  readonly #skipped = new Map<string, Set<string>>();
+  /** Why there is no decoder for schemas of the records in hand. */
+  readonly #unreadable = new Map<number, CdcError>();
   #lastId = -1;
   #lastDecoder: EnvelopeDecoder | undefined;
   readonly #closed = new AbortController();
   #following: Promise<void> | undefined;
-  #topics: readonly string[] = [];
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
@@ -81,7 +100,10 @@ export class Subscriber {
     this.#admin = new TopicAdmin(this.#config);
     this.#consumer = new GroupConsumer(this.#config, options.groupId, {
       onRecords: (fetched) => this.#receive(fetched),
-      onAssigned: (topics) => options.handlers.reassigned(topics),
+      findTopics: async () => this.#findTopics(),
+      onLeaving: async () => options.handlers.leaving?.(),
+      storedOffsets: async (topics) => options.handlers.storedOffsets?.(topics) ?? [],
+      onAssigned: (partitions) => this.#assigned(partitions),
     });
   }
 
@@ -97,10 +119,10 @@ export class Subscriber {
   }
 
   get topics(): readonly string[] {
-    return this.#topics;
+    return this.#consumer.topics;
   }
 
-  async commit(offsets: readonly CommittedOffset[]): Promise<void> {
+  async commit(offsets: readonly PartitionOffset[]): Promise<void> {
     await this.#consumer.commit(offsets);
   }
 
@@ -112,6 +134,20 @@ export class Subscriber {
     if (!this.#refused.has(topic)) this.#consumer.resume(topic);
   }
 
+  /** Reads a topic again from these offsets, also one that was refused: with its schemas as the registry has them now. */
+  restart(topic: string, offsets: readonly PartitionOffset[]): void {
+    this.#refused.delete(topic);
+    this.#lastId = -1;
+    this.#consumer.seek(offsets);
+    this.#consumer.resume(topic);
+  }
+
+  /** From now on leaves out one record, wherever it comes again. */
+  skip(topic: string, { partition, origin }: RefusedRecord): void {
+    const skipped = this.#skipped.get(topic) ?? new Set();
+    this.#skipped.set(topic, skipped.add(placeOf(partition, origin)));
+  }
+
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#consumer.close();
@@ -120,29 +156,45 @@ export class Subscriber {
     await Promise.all([this.#consumer.close(), this.#admin.close()]);
   }
 
-  /** Looks for topics, and reads them. */
+  /** Looks for topics and reads them; joins anew, together with the other members, when there are others. */
   async #follow(): Promise<void> {
-    const { log, patterns } = this.#options;
     const signal = AbortSignal.any([this.#options.signal, this.#closed.signal]);
-    let isWaiting = false;
+    await this.#firstTopics(signal);
     while (!signal.aborted) {
-      const found = await this.#findTopics();
+      await pause(LOOK_INTERVAL_MS, signal);
       if (signal.aborted) return;
-      const fresh = found.filter((topic) => !this.#topics.includes(topic));
-      if (fresh.length > 0) await this.#read(found, fresh);
-      else if (found.length === 0 && !isWaiting) {
-        isWaiting = true;
-        log.info({ topics: patterns }, 'no such topic yet; waiting for it');
-      }
-      await pause(found.length === 0 ? 1000 : DISCOVERY_INTERVAL_MS, signal);
+      const found = await this.#findTopics();
+      if (!isSame(found, this.topics) || (await this.#consumer.hasRecreatedTopic())) this.#consumer.rejoin();
+      else this.#options.handlers.ends?.(await this.#consumer.ends());
     }
   }
 
-  async #read(found: readonly string[], fresh: readonly string[]): Promise<void> {
-    if (this.#topics.length > 0) await this.#consumer.pauseReading();
-    this.#topics = found;
-    this.#options.log.info({ topics: fresh }, 'reading topics');
-    await this.#consumer.read(fresh);
+  async #firstTopics(signal: AbortSignal): Promise<void> {
+    const { log, patterns } = this.#options;
+    for (let isWaiting = false; !signal.aborted; isWaiting = true) {
+      const found = await this.#findTopics();
+      if (signal.aborted) return;
+      if (found.length > 0) return this.#consumer.read(found);
+      if (!isWaiting) log.info({ topics: patterns }, 'no such topic yet; waiting for it');
+      await pause(FIRST_LOOK_INTERVAL_MS, signal);
+    }
+  }
+
+  #assigned(partitions: readonly AssignedPartition[]): void {
+    const { log, handlers } = this.#options;
+    for (const { topic, partition, why, low } of partitions) {
+      if (why === 'recreated')
+        log.warn(
+          { topic, partition },
+          'the topic was deleted and made again: it is read from its beginning; what the old one still had is missing, compare with verify',
+        );
+      else if (why === 'beginning' && low > 0n)
+        log.warn(
+          { topic, partition, from: String(low) },
+          'retention has removed what the topic began with, and this sink never had it: take a new snapshot of the table',
+        );
+    }
+    handlers.reassigned(partitions);
   }
 
   async #findTopics(): Promise<readonly string[]> {
@@ -154,7 +206,7 @@ export class Subscriber {
     if (this.#refused.has(fetched.topic)) return undefined;
     const missing = this.#missingSchemas(fetched);
     if (missing.length === 0) return this.#deliver(fetched);
-    return this.#learn(missing, fetched.topic).then(() => (this.#refused.has(fetched.topic) ? undefined : this.#deliver(fetched)));
+    return this.#learn(missing, fetched.topic).then(() => this.#deliver(fetched));
   }
 
   #missingSchemas({ messages, topic }: FetchedRecords): readonly number[] {
@@ -171,13 +223,16 @@ export class Subscriber {
     return [...missing];
   }
 
+  /** What cannot be learned is refused where a record needs it. */
   async #learn(ids: readonly number[], topic: string): Promise<void> {
+    this.#unreadable.clear();
     for (const id of ids) {
       try {
         const schema = await this.#registry.schema(id);
         this.#decoders.set(id, new EnvelopeDecoder(this.#intern(parseTableSchema(schema, topic)), topic));
       } catch (error) {
-        return this.#refuse(topic, error);
+        if (!isUnreadable(error)) throw error;
+        this.#unreadable.set(id, error);
       }
     }
   }
@@ -190,18 +245,21 @@ export class Subscriber {
   }
 
   #deliver({ topic, partition, messages, nextOffset, lag }: FetchedRecords): Promise<void> | undefined {
+    const { handlers } = this.#options;
+    const skipped = this.#skipped.get(topic);
     const records: Delivered[] = [];
     let bytes = 0;
-    try {
-      for (const message of messages) {
-        if (message.valueEnd < message.valueStart) continue;
+    for (const message of messages) {
+      if (message.valueEnd < message.valueStart || skipped?.has(placeOf(partition, message)) === true) continue;
+      try {
         records.push({ record: this.#decode(topic, message), partition, origin: message });
-        bytes += message.valueEnd - message.valueStart;
+      } catch (error) {
+        if (records.length > 0) void handlers.deliver({ topic, partition, records, bytes, nextOffset: BigInt(message.offsetNumber), lag });
+        return this.#refuse(topic, error, { partition, origin: message });
       }
-    } catch (error) {
-      return this.#refuse(topic, error);
+      bytes += message.valueEnd - message.valueStart;
     }
-    return this.#options.handlers.deliver({ topic, partition, records, bytes, nextOffset, lag });
+    return handlers.deliver({ topic, partition, records, bytes, nextOffset, lag });
   }
 
   #decode(topic: string, { bytes, valueStart, valueEnd }: FetchedRecord): RowRecord | TruncateRecord {
@@ -212,17 +270,30 @@ export class Subscriber {
       this.#lastDecoder = this.#decoders.get(id);
       this.#lastId = id;
     }
-    if (this.#lastDecoder === undefined) throw new CdcError('SCHEMA_INCOMPATIBLE', `A record of ${topic} has no readable schema.`, { context: { topic } });
+    if (this.#lastDecoder === undefined)
+      throw this.#unreadable.get(id) ?? new CdcError('SCHEMA_INCOMPATIBLE', `A record of ${topic} has no readable schema.`, { context: { topic } });
     return this.#lastDecoder.decode(bytes, valueStart + WIRE_HEADER_BYTES, valueEnd);
   }
 
-  #refuse(topic: string, error: unknown): undefined {
-    if (!isCdcError(error, 'PARSE_FAILED', 'SCHEMA_INCOMPATIBLE')) throw error;
+  #refuse(topic: string, error: unknown, refused: RefusedRecord): undefined {
+    if (!isUnreadable(error)) throw error;
     this.#refused.add(topic);
     this.#consumer.pause(topic);
-    this.#options.handlers.refuse(topic, error);
+    this.#options.handlers.refuse(topic, error, refused);
     return undefined;
   }
+}
+
+function isUnreadable(error: unknown): error is CdcError {
+  return isCdcError(error, 'PARSE_FAILED', 'SCHEMA_INCOMPATIBLE');
+}
+
+function placeOf(partition: number, { offset }: FetchedRecord): string {
+  return `${partition}/${offset}`;
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((topic, index) => topic === others[index]);
 }
 
 function isWanted(topic: string, patterns: readonly string[]): boolean {

@@ -141,6 +141,13 @@ export const CODES = {
     meaning: 'The stored position cannot be read, or belongs to another kind of source.',
     remedy: 'Use the SOURCE_NAME of this source, or a new one.',
   },
+  TOPIC_HISTORY_LOST: {
+    action: 'stop',
+    exitCode: EXIT.historyLost,
+    meaning: 'Retention has removed records of a topic that the sink had not read yet.',
+    remedy:
+      'Take a new snapshot of these tables, then let the sink go on with what is left: dbmazz replay --sink <name> --from beginning --tables <schema.table>.',
+  },
   PARSE_FAILED: {
     action: 'stop',
     exitCode: EXIT.failed,

@@ -56,6 +56,24 @@ describe('the endpoints', () => {
     expect(calls).toEqual(['pause', 'resume']);
   });
 
+  test('a table of a sink goes on by POST, or it is said why it does not', async () => {
+    const calls: string[] = [];
+    const tables = {
+      resume: async (topic: string) => {
+        calls.push(`resume ${topic}`);
+        return undefined;
+      },
+      skip: async (topic: string) => `${topic} is not stopped`,
+    };
+    const { app } = appOf({ tables });
+    const [resumed, skipped] = [
+      await app.request('/tables/shop.public.orders/resume', { method: 'POST' }),
+      await app.request('/tables/shop.public.orders/skip', { method: 'POST' }),
+    ];
+    expect([resumed.status, skipped.status, await skipped.json()]).toEqual([200, 409, { error: 'shop.public.orders is not stopped' }]);
+    expect(calls).toEqual(['resume shop.public.orders']);
+  });
+
   test('there are no others', async () => {
     expect((await appOf().app.request('/')).status).toBe(404);
   });

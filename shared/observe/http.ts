@@ -12,6 +12,11 @@ export interface ProcessView {
   readonly status: () => unknown;
   readonly pause: () => void;
   readonly resume: () => void;
+  /** Of a sink: lets a table go on that has stopped. Each gives what stands against it, or undefined when it is done. */
+  readonly tables?: {
+    resume(topic: string): Promise<string | undefined>;
+    skip(topic: string): Promise<string | undefined>;
+  };
 }
 
 export interface HttpEndpoints {
@@ -26,7 +31,10 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
 type HttpSettings = Pick<CommonSettings, 'HTTP_HOST' | 'HTTP_PORT' | 'HTTP_TOKEN'>;
 type App = Hono<{ Bindings: HttpBindings }>;
 
-/** Serves `/healthz`, `/readyz`, `/metrics`, `/status`, `/pause` and `/resume`; nothing where HTTP_PORT is 0. */
+/**
+ * Serves `/healthz`, `/readyz`, `/metrics`, `/status`, `/pause` and `/resume`, and of a sink `/tables/<topic>/resume` and
+ * `/tables/<topic>/skip`; nothing where HTTP_PORT is 0.
+ */
 export async function serveHttp(settings: CommonSettings, view: ProcessView, metrics: Metrics): Promise<HttpEndpoints | undefined> {
   return serveApp(settings, () => createApp(settings, view, metrics));
 }
@@ -98,6 +106,15 @@ export function addEndpoints(app: App, view: EndpointsView): void {
     view.resume();
     return context.json({ status: 'running' });
   });
+  const { tables } = view;
+  if (tables !== undefined) {
+    app.post('/tables/:topic/resume', async (context) => answer(context, await tables.resume(context.req.param('topic'))));
+    app.post('/tables/:topic/skip', async (context) => answer(context, await tables.skip(context.req.param('topic'))));
+  }
+}
+
+function answer(context: Context, problem: string | undefined): Response {
+  return problem === undefined ? context.json({ status: 'running' }) : context.json({ error: problem }, 409);
 }
 
 function isAllowed(context: Context, { HTTP_TOKEN }: Pick<CommonSettings, 'HTTP_TOKEN'>): boolean {

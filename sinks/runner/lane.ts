@@ -1,6 +1,6 @@
 import type { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
-import type { Delivered, Delivery } from '../../topics/subscriber.ts';
+import type { AssignedPartition, Delivered, Delivery, PartitionOffset, RefusedRecord } from '../../topics/subscriber.ts';
 
 /** What one flush takes out of a lane. */
 export interface LaneBatch {
@@ -13,20 +13,31 @@ export interface LaneBatch {
 
 export type LaneState = 'running' | 'retrying' | 'stopped';
 
+/** About what a record takes in memory beside the bytes of its value. */
+const RECORD_OVERHEAD_BYTES = 400;
+
+interface Progress {
+  /** All before this is durable in the target. */
+  written: bigint;
+  end: bigint;
+}
+
 /** The way of one topic's records to its target table: what has gathered, and what is being written. */
 export class Lane {
   readonly topic: string;
   state: LaneState = 'running';
   error: CdcError | undefined;
+  /** The record that stopped the lane, where it was one. */
+  blocked: RefusedRecord | undefined;
   /** The schema that the target was last made ready for. */
   schema: TableSchema | undefined;
   writing: Promise<void> | undefined;
-  writingBytes = 0;
   written = 0;
   lastVersion = 0;
-  readonly #lags = new Map<number, number>();
+  readonly #partitions = new Map<number, Progress>();
   #records: Delivered[] = [];
   #bytes = 0;
+  #writingMemory = 0;
   #offsets = new Map<number, bigint>();
   #since = 0;
 
@@ -38,20 +49,25 @@ export class Lane {
     return this.#records.length;
   }
 
-  /** Bytes that wait, and bytes that are being written. */
-  get bytes(): number {
-    return this.#bytes + this.writingBytes;
+  /** Bytes in memory of what waits, and of what is being written. */
+  get memory(): number {
+    return memoryOf(this.#bytes, this.#records.length) + this.#writingMemory;
   }
 
   get hasWork(): boolean {
     return this.#offsets.size > 0;
   }
 
-  /** Records of the topic that are not written yet, as far as is known. */
+  /** Partitions of the topic that the group has given to this process. */
+  get partitions(): number {
+    return this.#partitions.size;
+  }
+
+  /** Offsets of these partitions that are not written yet: records, and the marks of transactions. */
   get lag(): number {
-    let lag = this.#records.length;
-    for (const behind of this.#lags.values()) lag += behind;
-    return lag;
+    let lag = 0n;
+    for (const { written, end } of this.#partitions.values()) if (end > written) lag += end - written;
+    return Number(lag);
   }
 
   /** Milliseconds since the oldest record that waits came. */
@@ -59,18 +75,56 @@ export class Lane {
     return this.#offsets.size === 0 ? 0 : nowMs - this.#since;
   }
 
+  /** Takes over a new assignment. What had gathered comes again, here or elsewhere; so does what had stopped us, elsewhere. */
+  assign(partitions: readonly AssignedPartition[]): void {
+    this.clear();
+    this.#partitions.clear();
+    for (const { partition, offset, end } of partitions) this.#partitions.set(partition, { written: offset, end });
+    if (partitions.length === 0 && this.state === 'stopped') this.restart();
+  }
+
+  restart(): void {
+    this.state = 'running';
+    this.error = undefined;
+    this.blocked = undefined;
+  }
+
   add({ partition, records, bytes, nextOffset, lag }: Delivery, nowMs: number): void {
     if (this.#offsets.size === 0) this.#since = nowMs;
     for (const record of records) this.#records.push(record);
     this.#bytes += bytes;
     this.#offsets.set(partition, nextOffset);
-    this.#lags.set(partition, lag);
+    this.endsAt(partition, nextOffset + BigInt(lag));
+  }
+
+  endsAt(partition: number, end: bigint): void {
+    const progress = this.#partitions.get(partition);
+    if (progress !== undefined) progress.end = end;
   }
 
   take(generation: number): LaneBatch {
     const batch = { generation, records: this.#records, bytes: this.#bytes, offsets: this.#offsets };
+    this.#writingMemory = memoryOf(batch.bytes, batch.records.length);
     this.clear();
     return batch;
+  }
+
+  /** The batch in hand is done with: nothing of it is held any more. */
+  settle(): void {
+    this.writing = undefined;
+    this.#writingMemory = 0;
+  }
+
+  wroteUpTo(offsets: ReadonlyMap<number, bigint>): void {
+    for (const [partition, offset] of offsets) {
+      const progress = this.#partitions.get(partition);
+      if (progress !== undefined && progress.written < offset) progress.written = offset;
+    }
+  }
+
+  /** Where to go on reading, if nothing is in hand. */
+  places(): readonly PartitionOffset[] {
+    return [...this.#partitions].map(([partition, { written }]) => ({ topic: this.topic, partition, offset: written }));
   }
 
   clear(): void {
@@ -78,4 +132,8 @@ export class Lane {
     this.#bytes = 0;
     this.#offsets = new Map();
   }
+}
+
+function memoryOf(bytes: number, records: number): number {
+  return bytes + records * RECORD_OVERHEAD_BYTES;
 }

@@ -9,14 +9,19 @@ import { keepTrying } from '../../shared/process/retry.ts';
 import { pause } from '../../shared/process/run-process.ts';
 import { DeadLetterQueue } from '../../topics/dead-letters.ts';
 import { kafkaConfig } from '../../topics/kafka/connection.ts';
-import { type Delivery, Subscriber } from '../../topics/subscriber.ts';
-import { Lane, type LaneBatch } from './lane.ts';
+import { type AssignedPartition, type Delivery, type RefusedRecord, Subscriber } from '../../topics/subscriber.ts';
+import type { Lane, LaneBatch } from './lane.ts';
+import { Lanes } from './lanes.ts';
+import type { SinkControl } from './sink-control.ts';
 import type { SinkStatus } from './sink-status.ts';
+import { TableOperator } from './table-operator.ts';
 import { TableWriter } from './table-writer.ts';
 
 const STOP_FLUSH_LIMIT_MS = 7000;
 const LONGEST_RETRY_MS = 15_000;
 const REPEAT_LOG_MS = 60_000;
+/** So long a rebalance waits for what is being written: well within the time after which the group takes us for dead. */
+const LEAVE_LIMIT_MS = 5000;
 
 /** Errors that speak of one table's records, not of the target as a whole: the other tables go on. */
 const TABLE_ERRORS = [
@@ -38,17 +43,6 @@ export interface SinkRun {
   readonly signal: AbortSignal;
 }
 
-/** Lets operators hold the flow of whatever run is under way. */
-export class SinkControl {
-  isPaused = false;
-  onChange: () => void = () => undefined;
-
-  set(isPaused: boolean): void {
-    this.isPaused = isPaused;
-    this.onChange();
-  }
-}
-
 /** Drives a sink until the signal; and anew after what trying again mends. */
 export async function runSink(run: SinkRun): Promise<void> {
   const { log, signal, status } = run;
@@ -66,8 +60,13 @@ export async function runSink(run: SinkRun): Promise<void> {
  *
  * Each topic has a lane of its own: batches of one lane are written one after the other, lanes in parallel, and the
  * next batch gathers while one is written. A lane is flushed when it has FLUSH_SIZE records, when all lanes together
- * hold FLUSH_BYTES, or when its oldest record has waited FLUSH_INTERVAL_MS. Offsets are committed only after the
- * target has the batch. A table that fails holds back its own topic; the others go on.
+ * hold FLUSH_BYTES, or when its oldest record has waited FLUSH_INTERVAL_MS. Nothing more is read while the lanes that
+ * run hold twice FLUSH_BYTES, or all lanes four times. Offsets are committed only after the target has the batch.
+ * A table that fails holds back its own topic; the others go on.
+ *
+ * When the group gives its partitions out anew, what is being written is finished and committed first, and what has only
+ * gathered is dropped: it comes again, to whoever has the partition then. A process that was held up for so long that the
+ * group took it for dead may still write a batch that another one has, too: versions make the target ignore it.
  */
 class SinkRunner {
   readonly #run: SinkRun;
@@ -76,7 +75,8 @@ class SinkRunner {
   readonly #subscriber: Subscriber;
   readonly #writer: TableWriter;
   readonly #deadLetters: DeadLetterQueue;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes: Lanes;
+  readonly #operator: TableOperator;
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopped = new AbortController();
   readonly #said = new Map<string, number>();
@@ -88,6 +88,7 @@ class SinkRunner {
     this.#run = run;
     this.#healthy = healthy;
     this.#failed.promise.catch(() => undefined);
+    this.#lanes = new Lanes(settings.FLUSH_BYTES);
     this.#sink = connector.create(settings, { log });
     const groupId = `dbmazz.${settings.SINK_NAME}`;
     this.#deadLetters = new DeadLetterQueue(kafkaConfig(settings, groupId, log), settings.SINK_NAME);
@@ -101,11 +102,18 @@ class SinkRunner {
       signal,
       handlers: {
         deliver: (delivery) => this.#deliver(delivery),
-        refuse: (topic, error) => this.#stopLane(this.#lane(topic), error),
-        reassigned: (topics) => this.#reassigned(topics),
+        refuse: (topic, error, refused) => void this.#refuse(this.#lanes.of(topic), error, refused),
+        leaving: async () => this.#leaving(),
+        reassigned: (partitions) => this.#reassigned(partitions),
+        ends: (ends) => {
+          for (const { topic, partition, offset } of ends) this.#lanes.of(topic).endsAt(partition, offset);
+          status.measured();
+        },
       },
     });
-    status.lanes = this.#lanes;
+    const { control } = run;
+    this.#operator = new TableOperator({ lanes: this.#lanes, subscriber: this.#subscriber, deadLetters: this.#deadLetters, control, log });
+    status.lanes = this.#lanes.all;
   }
 
   async run(): Promise<void> {
@@ -115,10 +123,12 @@ class SinkRunner {
       await this.#check();
       status.state = 'running';
       this.#run.control.onChange = () => this.#applyPause();
+      this.#run.control.tables = this.#operator;
       await Promise.race([this.#subscriber.run(), this.#failed.promise]);
       await this.#finish();
     } finally {
       clearInterval(timer);
+      this.#run.control.tables = undefined;
       this.#stopped.abort();
       this.#room?.resolve();
       await this.#subscriber.close();
@@ -145,23 +155,15 @@ class SinkRunner {
   }
 
   #deliver(delivery: Delivery): Promise<void> | undefined {
-    const lane = this.#lane(delivery.topic);
+    const lane = this.#lanes.of(delivery.topic);
     if (lane.state === 'stopped') return undefined;
     lane.add(delivery, Date.now());
-    const { FLUSH_SIZE, FLUSH_BYTES } = this.#run.settings;
-    if (lane.count >= FLUSH_SIZE) void this.#flush(lane);
-    if (this.#bytes() < FLUSH_BYTES) return undefined;
+    if (lane.count >= this.#run.settings.FLUSH_SIZE) void this.#flush(lane);
+    if (!this.#lanes.isFull) return undefined;
     for (const each of this.#lanes.values()) void this.#flush(each);
-    if (this.#bytes() < 2 * FLUSH_BYTES) return undefined;
+    if (this.#lanes.hasRoom) return undefined;
     this.#room ??= Promise.withResolvers();
     return this.#room.promise;
-  }
-
-  /** What counts against the bound. A lane that is stuck takes in no more, and must not hold back the others. */
-  #bytes(): number {
-    let sum = 0;
-    for (const { state, bytes } of this.#lanes.values()) if (state === 'running') sum += bytes;
-    return sum;
   }
 
   #flushOld(): void {
@@ -172,21 +174,22 @@ class SinkRunner {
   #flush(lane: Lane): Promise<void> {
     if (lane.writing !== undefined || !lane.hasWork || lane.state === 'stopped') return lane.writing ?? Promise.resolve();
     const batch = lane.take(this.#generation);
-    lane.writingBytes = batch.bytes;
     lane.writing = this.#write(lane, batch)
-      .catch((error: unknown) => this.#fail(lane, toCdcError(error)))
+      .catch((error: unknown) => this.#fail(lane, { error: toCdcError(error), batch }))
       .finally(() => this.#settled(lane));
     return lane.writing;
   }
 
   #settled(lane: Lane): void {
-    lane.writing = undefined;
-    lane.writingBytes = 0;
-    if (this.#room !== undefined && this.#bytes() < 2 * this.#run.settings.FLUSH_BYTES) {
-      this.#room.resolve();
-      this.#room = undefined;
-    }
+    lane.settle();
+    this.#makeRoom();
     if (lane.count >= this.#run.settings.FLUSH_SIZE) void this.#flush(lane);
+  }
+
+  #makeRoom(): void {
+    if (this.#room === undefined || !this.#lanes.hasRoom) return;
+    this.#room.resolve();
+    this.#room = undefined;
   }
 
   async #write(lane: Lane, batch: LaneBatch): Promise<void> {
@@ -243,6 +246,7 @@ class SinkRunner {
 
   async #commit(lane: Lane, batch: LaneBatch): Promise<void> {
     if (batch.generation !== this.#generation) return;
+    lane.wroteUpTo(batch.offsets);
     const offsets = [...batch.offsets].map(([partition, offset]) => ({ topic: lane.topic, partition, offset }));
     try {
       await this.#subscriber.commit(offsets);
@@ -253,30 +257,56 @@ class SinkRunner {
     }
   }
 
-  #fail(lane: Lane, error: CdcError): void {
+  #fail(lane: Lane, { error, batch }: { readonly error: CdcError; readonly batch: LaneBatch }): void {
     if (this.#stopped.signal.aborted) return;
-    if (isCdcError(error, ...TABLE_ERRORS)) this.#stopLane(lane, error);
-    else this.#failed.reject(error);
+    if (!isCdcError(error, ...TABLE_ERRORS)) this.#failed.reject(error);
+    // What another process has now is for that one to tell.
+    else if (batch.generation === this.#generation) this.#stopLane(lane, error, recordOf(error, batch));
+    else this.#run.log.warn({ err: error, topic: lane.topic }, 'a batch of partitions that the group has given out anew was refused');
   }
 
-  #stopLane(lane: Lane, error: CdcError): void {
+  /** What was read before the record that cannot be read is written first. */
+  async #refuse(lane: Lane, error: CdcError, refused: RefusedRecord): Promise<void> {
+    const generation = this.#generation;
+    await lane.writing;
+    await this.#flush(lane);
+    if (generation === this.#generation && lane.state !== 'stopped') this.#stopLane(lane, error, refused);
+  }
+
+  #stopLane(lane: Lane, error: CdcError, blocked: RefusedRecord | undefined): void {
     lane.state = 'stopped';
     lane.error = error;
+    lane.blocked = blocked;
     lane.clear();
+    this.#makeRoom();
     this.#subscriber.hold(lane.topic);
     this.#run.status.failed(error);
     this.#run.log.error({ err: error, topic: lane.topic }, 'this table is stopped; the others go on');
-    if ([...this.#lanes.values()].every(({ state }) => state === 'stopped')) this.#failed.reject(error);
+    // Where nobody can tell a table to go on, there is nothing to stay for once all have stopped.
+    if (this.#lanes.allStopped && this.#run.settings.HTTP_PORT === 0) this.#failed.reject(error);
   }
 
-  #reassigned(topics: readonly string[]): void {
-    this.#generation++;
-    this.#run.status.hasJoined = true;
+  /** The partitions are about to be given out anew: ends what is being written, and drops the rest. */
+  async #leaving(): Promise<void> {
     for (const lane of this.#lanes.values()) lane.clear();
-    for (const lane of this.#lanes.values()) if (lane.state !== 'running') this.#subscriber.hold(lane.topic);
     this.#room?.resolve();
     this.#room = undefined;
-    this.#run.log.info({ topics: topics.length }, 'joined the consumer group');
+    const ends = new AbortController();
+    const writing = [...this.#lanes.values()].flatMap(({ state, writing: promise }) => (state === 'running' ? (promise ?? []) : []));
+    await Promise.race([Promise.allSettled(writing), pause(LEAVE_LIMIT_MS, AbortSignal.any([ends.signal, this.#stopped.signal]))]);
+    ends.abort();
+  }
+
+  #reassigned(partitions: readonly AssignedPartition[]): void {
+    this.#generation++;
+    const byTopic = Map.groupBy(partitions, ({ topic }) => topic);
+    for (const topic of byTopic.keys()) this.#lanes.of(topic);
+    for (const lane of this.#lanes.values()) {
+      lane.assign(byTopic.get(lane.topic) ?? []);
+      if (lane.state !== 'running') this.#subscriber.hold(lane.topic);
+    }
+    this.#run.status.assigned();
+    this.#run.log.info({ topics: byTopic.size, partitions: partitions.length }, 'joined the consumer group');
     this.#healthy();
     this.#applyPause();
   }
@@ -286,16 +316,12 @@ class SinkRunner {
     status.state = control.isPaused ? 'paused' : 'running';
     for (const topic of this.#subscriber.topics) {
       if (control.isPaused) this.#subscriber.hold(topic);
-      else if (this.#lane(topic).state === 'running') this.#subscriber.release(topic);
+      else if (this.#lanes.of(topic).state === 'running') this.#subscriber.release(topic);
     }
   }
+}
 
-  #lane(topic: string): Lane {
-    let lane = this.#lanes.get(topic);
-    if (lane === undefined) {
-      lane = new Lane(topic);
-      this.#lanes.set(topic, lane);
-    }
-    return lane;
-  }
+/** The record that an error of a batch names. */
+function recordOf({ context }: CdcError, { records }: LaneBatch): RefusedRecord | undefined {
+  return records.find(({ partition, origin }) => partition === context['partition'] && origin.offset === context['offset']);
 }

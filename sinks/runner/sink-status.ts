@@ -2,6 +2,7 @@ import type { CdcError } from '../../shared/errors/cdc-error.ts';
 import { describeError } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { Lane } from './lane.ts';
+import { SinkMetrics } from './sink-metrics.ts';
 
 export type SinkState = 'starting' | 'running' | 'waiting' | 'paused' | 'stopped';
 
@@ -9,7 +10,9 @@ export type SinkState = 'starting' | 'running' | 'waiting' | 'paused' | 'stopped
 export class SinkStatus {
   readonly #identity: { readonly name: string; readonly type: string };
   readonly #metrics: Metrics;
+  readonly #sinkMetrics: SinkMetrics;
   readonly #totals = { records: 0, bytes: 0, batches: 0 };
+  #assignments = 0;
   #lagSeconds = 0;
   #lastError: unknown = null;
   state: SinkState = 'starting';
@@ -19,6 +22,7 @@ export class SinkStatus {
   constructor(identity: { readonly name: string; readonly type: string }, metrics: Metrics) {
     this.#identity = identity;
     this.#metrics = metrics;
+    this.#sinkMetrics = new SinkMetrics(metrics, () => this.lanes.values());
   }
 
   wrote(batch: { readonly records: number; readonly bytes: number; readonly committedAtMicros: number; readonly seconds: number }): void {
@@ -29,9 +33,23 @@ export class SinkStatus {
     this.#metrics.records.inc(batch.records);
     this.#metrics.bytes.inc(batch.bytes);
     this.#metrics.batchSeconds.observe(batch.seconds);
+    this.#sinkMetrics.batchRecords.observe(batch.records);
     this.#metrics.lagSeconds.set(this.#lagSeconds);
-    this.#metrics.lagRecords.set(this.#lagRecords());
     this.#metrics.lastPositionTime.setToCurrentTime();
+    this.measured();
+  }
+
+  /** The group has given out its partitions. */
+  assigned(): void {
+    this.hasJoined = true;
+    this.#assignments++;
+    this.#sinkMetrics.assignments.inc();
+    this.measured();
+  }
+
+  /** What the lanes know of their lag has changed. */
+  measured(): void {
+    this.#metrics.lagRecords.set(this.#lagRecords());
   }
 
   failed(error: CdcError): void {
@@ -42,28 +60,41 @@ export class SinkStatus {
   notReady(): string | undefined {
     if (this.state !== 'running' && this.state !== 'paused') return `the sink is ${this.state}`;
     if (!this.hasJoined) return 'the consumer group has not given out partitions yet';
-    const stopped = [...this.lanes.values()].filter(({ state }) => state === 'stopped');
+    const stopped = this.#assignedLanes().filter(({ state }) => state === 'stopped');
     return stopped.length === 0 ? undefined : `stopped topics: ${stopped.map(({ topic }) => topic).join(', ')}`;
   }
 
   toJSON(): unknown {
+    const lanes = this.#assignedLanes();
     return {
       kind: 'sink',
       ...this.#identity,
       state: this.state,
       ...this.#totals,
       lag: { records: this.#lagRecords(), seconds: this.#lagSeconds },
-      tables: Object.fromEntries([...this.lanes.values()].map((lane) => [lane.topic, describeLane(lane)])),
+      group: { assignments: this.#assignments, partitions: lanes.reduce((sum, { partitions }) => sum + partitions, 0) },
+      tables: Object.fromEntries(lanes.map((lane) => [lane.topic, describeLane(lane)])),
       lastError: this.#lastError,
     };
   }
 
+  #assignedLanes(): readonly Lane[] {
+    return [...this.lanes.values()].filter(({ partitions }) => partitions > 0);
+  }
+
   #lagRecords(): number {
-    return [...this.lanes.values()].reduce((sum, lane) => sum + lane.lag, 0);
+    return this.#assignedLanes().reduce((sum, lane) => sum + lane.lag, 0);
   }
 }
 
-function describeLane(lane: Lane): unknown {
-  const { state, written, lastVersion, lag, error } = lane;
-  return { state, records: written, lastVersion, lag, error: error === undefined ? null : describeError(error) };
+function describeLane({ state, partitions, written, lastVersion, lag, error, blocked }: Lane): unknown {
+  return {
+    state,
+    partitions,
+    records: written,
+    lastVersion,
+    lag,
+    error: error === undefined ? null : describeError(error),
+    blockedBy: blocked === undefined ? null : { partition: blocked.partition, offset: blocked.origin.offset },
+  };
 }

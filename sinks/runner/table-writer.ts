@@ -1,6 +1,6 @@
 import type { SinkSettings } from '../../shared/config/sink-options.ts';
 import type { Sink } from '../../shared/connector/sink.ts';
-import { CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
+import { CdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { DeadLetterQueue } from '../../topics/dead-letters.ts';
 import type { Delivered } from '../../topics/subscriber.ts';
@@ -53,12 +53,17 @@ export class TableWriter {
       return { records: result.recordsWritten, bytes: result.bytesWritten };
     } catch (error) {
       const failure = toCdcError(error);
-      if (failure.action !== 'setAside' || this.#settings.ON_BAD_RECORD !== 'dead-letter') throw this.#locate(failure, topic, part);
-      return part.length === 1 ? this.#setAside(topic, part, failure) : this.#writeHalves(topic, part);
+      if (failure.action !== 'setAside') throw locate(failure, topic, part);
+      if (part.length > 1) return this.#writeHalves(topic, part);
+      if (this.#settings.ON_BAD_RECORD !== 'dead-letter') throw locate(failure, topic, part);
+      return this.#setAside(topic, part, failure);
     }
   }
 
-  /** The target refuses a batch as a whole: halving it finds the records that are to blame. */
+  /**
+   * The target refuses a batch as a whole: halving it finds the records that are to blame, each with about twice as many
+   * attempts as the batch can be halved. What lies before the first of them is written, whatever becomes of it.
+   */
   async #writeHalves(topic: string, part: readonly Delivered[]): Promise<Written> {
     const middle = Math.floor(part.length / 2);
     const first = await this.#writePart(topic, part.slice(0, middle));
@@ -71,13 +76,18 @@ export class TableWriter {
     this.#onSetAside(topic, error);
     return { records: 0, bytes: 0 };
   }
+}
 
-  #locate(error: CdcError, topic: string, part: readonly Delivered[]): CdcError {
-    const [first, last] = [part[0], part.at(-1)];
-    if (!isCdcError(error) || first === undefined || last === undefined) return error;
-    const context = { ...error.context, topic, fromOffset: `${first.partition}/${first.origin.offset}`, toOffset: `${last.partition}/${last.origin.offset}` };
-    return new CdcError(error.code, error.message, { remedy: error.remedy, context, cause: error.cause });
-  }
+/** The error, with where its records are. */
+function locate(error: CdcError, topic: string, part: readonly Delivered[]): CdcError {
+  const [first, last] = [part[0], part.at(-1)];
+  if (first === undefined || last === undefined) return error;
+  const place =
+    part.length === 1
+      ? { partition: first.partition, offset: first.origin.offset }
+      : { fromOffset: `${first.partition}/${first.origin.offset}`, toOffset: `${last.partition}/${last.origin.offset}` };
+  const context = { ...error.context, topic, ...place };
+  return new CdcError(error.code, error.message, { remedy: error.remedy, context, cause: error.cause });
 }
 
 /** Records in runs of one schema, order kept. */

@@ -8,7 +8,9 @@ import { tlsErrorCode, tlsOf } from './tls.ts';
 
 export type { KafkaConfig, Producer } from 'kafkajs';
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel, PartitionAssigners } = kafkajs;
+
+export const { roundRobin } = PartitionAssigners;
 
 /** kafkajs brings gzip alone, and leaves the other codecs to its users. */
 for (const [type, codec] of [

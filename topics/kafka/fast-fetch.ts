@@ -109,7 +109,7 @@ async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: r
   const start = decoder.offset;
   const end = start + LOG_OVERHEAD + decoder.buffer.readInt32BE(start + 8);
   if (end > decoder.buffer.length) throw Object.assign(new Error('the fetch ends within a record batch'), { name: PARTIAL });
-  const bytes = decoder.buffer.subarray(start, end);
+  const bytes = ownBytes(decoder.buffer, start, end);
   decoder.forward(end - start);
   if (crc32c(bytes.subarray(ATTRIBUTES_AT)) !== bytes.readUInt32BE(CRC_AT))
     throw new Error('a record batch has another checksum than it says: it was damaged on the way or on disk');
@@ -126,6 +126,12 @@ async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: r
   const codec = codecOf(attributes & CODEC_BITS);
   const records = codec === 'none' ? bytes.subarray(HEADER_BYTES) : decompress(codec, bytes.subarray(HEADER_BYTES));
   return { records: new RecordScanner(records, context).records(bytes.readInt32BE(57)) };
+}
+
+/** A small part of a large answer is copied: its records may wait for a while, and would keep all of the answer in memory. */
+function ownBytes(answer: Buffer, start: number, end: number): Buffer {
+  const part = answer.subarray(start, end);
+  return part.length * 2 > answer.length ? part : Buffer.concat([part]);
 }
 
 function codecOf(id: number): Compression {

@@ -15,6 +15,7 @@ export interface Cluster {
   refreshMetadata(): Promise<void>;
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
   findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[];
+  getNodeIds(): readonly number[];
   findBroker(options: { readonly nodeId: number | string }): Promise<Broker>;
   findGroupCoordinator(options: { readonly groupId: string; readonly coordinatorType: number }): Promise<Broker>;
   fetchTopicsOffset(
@@ -24,6 +25,8 @@ export interface Cluster {
 
 export interface Broker {
   readonly nodeId: number;
+  /** By the number of the request; known once it is connected. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>> | null;
   readonly connectionPool: { send(request: ProtocolRequest): Promise<unknown> };
   initProducerId(request: { transactionalId: string; transactionTimeout: number }): Promise<ProducerIdentity>;
   addPartitionsToTxn(request: ProducerIdentity & { transactionalId: string; topics: readonly TopicPartitions[] }): Promise<unknown>;
