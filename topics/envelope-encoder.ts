@@ -137,6 +137,8 @@ function digitsOf(value: number): number {
   return digits;
 }
 
+/** 2^28: four bytes of seven bits. */
+const LOW_BITS = 0x10000000;
 /** Up to this many bytes a loop is quicker than a call of the engine's copy. */
 const SHORT_COPY = 64;
 
@@ -178,20 +180,24 @@ class ByteWriter {
     this.#buffer[this.length++] = rest;
   }
 
-  /** A number below 2^52 that is not negative. */
+  /** A number below 2^52 that is not negative: the low 28 bits of its zig-zag form by themselves, the rest in 32-bit integers. */
   long(value: number): void {
-    if (value < 0x40000000) return this.int(value);
     this.#reserve(8);
+    const buffer = this.#buffer;
+    let at = this.length;
     let rest = value * 2;
-    while (rest > 0x7fffffff) {
-      this.#buffer[this.length++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
+    if (rest >= LOW_BITS) {
+      const high = Math.floor(rest / LOW_BITS);
+      const low = rest - high * LOW_BITS;
+      buffer[at++] = (low & 0x7f) | 0x80;
+      buffer[at++] = ((low >>> 7) & 0x7f) | 0x80;
+      buffer[at++] = ((low >>> 14) & 0x7f) | 0x80;
+      buffer[at++] = (low >>> 21) | 0x80;
+      rest = high;
     }
-    while (rest > 0x7f) {
-      this.#buffer[this.length++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.#buffer[this.length++] = rest;
+    for (; rest > 0x7f; rest >>>= 7) buffer[at++] = (rest & 0x7f) | 0x80;
+    buffer[at++] = rest;
+    this.length = at;
   }
 
   string(text: string): void {
@@ -234,7 +240,10 @@ class ByteWriter {
   copy(source: Buffer, start: number, end: number): void {
     this.#reserve(end - start);
     if (end - start < SHORT_COPY) {
-      for (let from = start; from < end; from++) this.#buffer[this.length++] = source[from] as number;
+      const buffer = this.#buffer;
+      let at = this.length;
+      for (let from = start; from < end; from++) buffer[at++] = source[from] as number;
+      this.length = at;
       return;
     }
     this.length += source.copy(this.#buffer, this.length, start, end);

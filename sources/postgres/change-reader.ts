@@ -18,6 +18,11 @@ import {
 } from './parser.ts';
 import type { Relation } from './relation.ts';
 
+/** What a record weighs in memory beside its rows' bytes. */
+const RECORD_OVERHEAD_BYTES = 200;
+/** Where the first tuple of a row change lies: behind the kind, the relation's id, and the tuple's mark. */
+const TUPLE_AT = 6;
+
 /** What the reader asks of its surroundings. */
 export interface ReaderHooks {
   /** The rows' layout after a Relation message in a transaction; null for a table that was not asked for. A promise suspends reading. */
@@ -84,27 +89,37 @@ export class ChangeReader {
     this.#push({ kind: 'schemaChange', table, position: this.#position() }, 0);
   }
 
-  /** Reads one message. A promise means: hand in no more until it is resolved. Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`. */
-  read(bytes: Buffer): Promise<void> | undefined {
+  /**
+   * Reads one message, from `start` to `end`. A promise means: hand in no more until it is resolved.
+   * Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`.
+   */
+  read(bytes: Buffer, start = 0, end = bytes.length): Promise<void> | undefined {
     try {
-      return this.#read(bytes);
+      return this.#read(bytes, start, end);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new CdcError('PARSE_FAILED', 'The replication stream is broken: a message ends too early.', { cause: error });
     }
   }
 
-  #read(bytes: Buffer): Promise<void> | undefined {
-    switch (bytes[0]) {
+  #read(bytes: Buffer, start: number, end: number): Promise<void> | undefined {
+    switch (bytes[start]) {
       case MESSAGE.insert:
-        this.#insert(bytes);
+        this.#insert(bytes, start, end);
         return undefined;
       case MESSAGE.update:
-        this.#update(bytes);
+        this.#update(bytes, start, end);
         return undefined;
       case MESSAGE.delete:
-        this.#delete(bytes);
+        this.#delete(bytes, start, end);
         return undefined;
+      default:
+        return this.#readRare(bytes.subarray(start, end));
+    }
+  }
+
+  #readRare(bytes: Buffer): Promise<void> | undefined {
+    switch (bytes[0]) {
       case MESSAGE.begin:
         this.#begin(bytes);
         return undefined;
@@ -155,31 +170,32 @@ export class ChangeReader {
     return resolved.then((relation) => void this.#relations.set(message.id, relation));
   }
 
-  #insert(bytes: Buffer): void {
-    const relation = this.#relationAt(bytes);
+  #insert(bytes: Buffer, start: number, end: number): void {
+    const relation = this.#relationAt(bytes, start);
     if (relation === null) return this.#pass();
-    const after = relation.readTuple(bytes, 6, this.#writer);
+    const after = relation.readTuple(bytes, start + TUPLE_AT, end, this.#writer);
     this.#change('insert', relation, null, after);
   }
 
-  #update(bytes: Buffer): void {
-    const relation = this.#relationAt(bytes);
+  #update(bytes: Buffer, start: number, end: number): void {
+    const relation = this.#relationAt(bytes, start);
     if (relation === null) return this.#pass();
-    const hasOld = bytes[5] !== TUPLE.new;
-    const before = hasOld ? relation.readTuple(bytes, 6, this.#writer) : null;
-    const start = hasOld ? relation.end + 1 : 6;
-    const after = relation.readTuple(bytes, start, this.#writer, before);
+    const oldAt = start + TUPLE_AT;
+    const mark = bytes[oldAt - 1];
+    const before = mark === TUPLE.new ? null : relation.readTuple(bytes, oldAt, end, this.#writer);
+    const newAt = before === null ? oldAt : relation.end + 1;
+    const after = relation.readTuple(bytes, newAt, end, this.#writer, before);
     if (after.unchanged === null || before === null) return this.#change('update', relation, before, after);
-    const completed = bytes[5] === TUPLE.old ? this.#complete(before, after) : after;
+    const completed = mark === TUPLE.old ? this.#complete(before, after) : after;
     const isKeyChanged = completed.unchanged !== null && before.keyText() !== after.keyText();
-    if (isKeyChanged) this.#needRow(bytes, start, relation);
+    if (isKeyChanged) this.#needRow(bytes, oldAt, newAt, relation);
     this.#change('update', relation, before, completed);
   }
 
-  #delete(bytes: Buffer): void {
-    const relation = this.#relationAt(bytes);
+  #delete(bytes: Buffer, start: number, end: number): void {
+    const relation = this.#relationAt(bytes, start);
     if (relation === null) return this.#pass();
-    this.#change('delete', relation, relation.readTuple(bytes, 6, this.#writer), null);
+    this.#change('delete', relation, relation.readTuple(bytes, start + TUPLE_AT, end, this.#writer), null);
   }
 
   #truncate(bytes: Buffer): void {
@@ -205,9 +221,9 @@ export class ChangeReader {
     this.#ordinal++;
   }
 
-  #needRow(bytes: Buffer, start: number, relation: Relation): void {
-    const old = relation.keyTexts(bytes, 6);
-    const key = relation.keyTexts(bytes, start).map((text, place) => text ?? old[place] ?? '');
+  #needRow(bytes: Buffer, oldAt: number, newAt: number, relation: Relation): void {
+    const old = relation.keyTexts(bytes, oldAt);
+    const key = relation.keyTexts(bytes, newAt).map((text, place) => text ?? old[place] ?? '');
     this.incomplete.push({ index: this.records.length, xid: this.#xid, relation, key });
   }
 
@@ -227,8 +243,8 @@ export class ChangeReader {
     return { transaction: this.#transaction, ordinal: this.#ordinal };
   }
 
-  #relationAt(bytes: Buffer): Relation | null {
-    const id = bytes.readUInt32BE(1);
+  #relationAt(bytes: Buffer, start: number): Relation | null {
+    const id = bytes.readUInt32BE(start + 1);
     const relation = this.#relations.get(id);
     if (relation === undefined) throw this.#unknownRelation(id);
     return relation;
@@ -238,6 +254,3 @@ export class ChangeReader {
     return new CdcError('PARSE_FAILED', `The replication stream is broken: a change of table ${id} came before its description.`);
   }
 }
-
-/** What a record weighs in memory beside its rows' bytes. */
-const RECORD_OVERHEAD_BYTES = 200;

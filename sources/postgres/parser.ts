@@ -116,6 +116,10 @@ export function parseLsn(text: string): bigint {
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
 
+export function toBigLsn({ high, low }: Lsn): bigint {
+  return (BigInt(high) << 32n) | BigInt(low);
+}
+
 export function formatBigLsn(lsn: bigint): string {
   return formatLsn({ high: Number(lsn >> 32n), low: Number(lsn & 0xffffffffn) });
 }

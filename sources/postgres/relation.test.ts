@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isCdcError } from '../../shared/errors/cdc-error.ts';
+import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import { UNCHANGED } from '../../shared/record/value.ts';
 import { type ColumnSpec, version } from '../../test/contract/postgres-tables.ts';
@@ -28,7 +29,8 @@ function relationOf(columns: readonly ColumnSpec[], rules = {}): Relation {
   return new Relation(table, sent);
 }
 
-const read = (relation: Relation, ...cells: readonly Cell[]) => relation.readTuple(tuple(...cells), 0, new RowWriter()).values();
+const readRow = (relation: Relation, bytes: Buffer, old: Row | null = null) => relation.readTuple(bytes, 0, bytes.length, new RowWriter(), old);
+const read = (relation: Relation, ...cells: readonly Cell[]) => readRow(relation, tuple(...cells)).values();
 const NUMERIC_10_2 = 655_366;
 
 describe('a cell', () => {
@@ -84,13 +86,13 @@ describe('a tuple', () => {
 
   test('tells null from empty, and both from what was not sent', () => {
     expect(read(relation, '1', null, '')).toEqual([1, null, '']);
-    const row = relation.readTuple(tuple('1', 'a', UNCHANGED), 0, new RowWriter());
+    const row = readRow(relation, tuple('1', 'a', UNCHANGED));
     expect([row.values(), row.unchanged]).toEqual([[1, 'a', UNCHANGED], [2]]);
   });
 
   test('says where it ends, so that a second one can follow', () => {
     const [old, now] = [tuple('1', null, null), tuple('2', 'b', 'c')];
-    relation.readTuple(Buffer.concat([old, now]), 0, new RowWriter());
+    readRow(relation, Buffer.concat([old, now]));
     expect(relation.end).toBe(old.length);
   });
 
@@ -117,10 +119,10 @@ describe('a tuple', () => {
       { name: 'id', type: 'text', primaryPlace: 0 },
       { name: 'note', type: 'text' },
     ]);
-    const old = keyed.readTuple(tuple('key', null), 0, new RowWriter());
-    expect(keyed.readTuple(tuple(UNCHANGED, 'b'), 0, new RowWriter(), old).values()).toEqual(['key', 'b']);
-    expect(() => keyed.readTuple(tuple(UNCHANGED, 'b'), 0, new RowWriter())).toThrow(expect.objectContaining({ code: 'PARSE_FAILED' }));
-    expect(() => keyed.readTuple(tuple(null, 'b'), 0, new RowWriter(), old)).toThrow(expect.objectContaining({ code: 'PARSE_FAILED' }));
+    const old = readRow(keyed, tuple('key', null));
+    expect(readRow(keyed, tuple(UNCHANGED, 'b'), old).values()).toEqual(['key', 'b']);
+    expect(() => readRow(keyed, tuple(UNCHANGED, 'b'))).toThrow(expect.objectContaining({ code: 'PARSE_FAILED' }));
+    expect(() => readRow(keyed, tuple(null, 'b'), old)).toThrow(expect.objectContaining({ code: 'PARSE_FAILED' }));
   });
 
   test.each([
@@ -129,7 +131,7 @@ describe('a tuple', () => {
     ['a value of an unknown kind', Buffer.from([0, 3, 0x74, 0, 0, 0, 1, 0x31, 0x6e, 0x78])],
     ['a negative length', Buffer.from([0, 3, 0x74, 255, 255, 255, 255, 0x31, 0x6e, 0x6e])],
   ])('with %s is broken', (_, bytes) => {
-    expect(() => relation.readTuple(bytes, 0, new RowWriter())).toThrow(expect.objectContaining({ code: 'PARSE_FAILED' }));
+    expect(() => readRow(relation, bytes)).toThrow(expect.objectContaining({ code: 'PARSE_FAILED' }));
   });
 
   test('of random bytes gives a row or an error, and no other', () => {
@@ -150,7 +152,7 @@ describe('a tuple', () => {
         ),
         (bytes) => {
           try {
-            wide.readTuple(bytes, 0, new RowWriter()).values();
+            readRow(wide, bytes).values();
           } catch (error) {
             expect(error instanceof RangeError || isCdcError(error, 'PARSE_FAILED', 'VALUE_OUT_OF_RANGE'), String(error)).toBe(true);
           }

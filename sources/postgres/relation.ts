@@ -62,11 +62,12 @@ export class Relation {
   /**
    * Reads a TupleData (PostgreSQL manual, 54.9 "Logical Replication Message Formats") that starts at `start`.
    * A key of some kilobytes may be left out of a new row as unchanged: it is taken from `old`.
-   * Sets `end`. Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`, `RangeError` where the message ends too early.
+   * Sets `end`. Throws `PARSE_FAILED`, also where the message ends (at `limit`) too early, and `VALUE_OUT_OF_RANGE`.
    */
-  readTuple(bytes: Buffer, start: number, writer: RowWriter, old: Row | null = null): Row {
+  readTuple(bytes: Buffer, start: number, limit: number, writer: RowWriter, old: Row | null = null): Row {
     const codes = this.#codes;
-    if (bytes.readUInt16BE(start) !== codes.length) throw this.#broken('a tuple has another number of columns than its relation');
+    if (start + 2 > limit || ((bytes[start] as number) << 8) + (bytes[start + 1] as number) !== codes.length)
+      throw this.#broken('a tuple has another number of columns than its relation');
     let at = start + 2;
     let unchanged: number[] | null = null;
     writer.begin();
@@ -77,7 +78,7 @@ export class Relation {
         const length = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
         at += 4;
         const end = at + length;
-        if (length < 0 || end > bytes.length) throw this.#broken('a value is longer than its message');
+        if (length < 0 || end > limit) throw this.#broken('a value is longer than its message');
         if (code !== 0) this.writeCell(index, code, bytes, at, end, writer);
         at = end;
       } else if (kind === NULL || kind === UNCHANGED) {
@@ -92,6 +93,7 @@ export class Relation {
         throw this.#broken('a value of an unknown kind');
       }
     }
+    if (at > limit) throw this.#broken('a tuple is longer than its message');
     this.end = at;
     return writer.end(this.table, unchanged);
   }

@@ -1,9 +1,11 @@
+import type { Socket } from 'node:net';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import pg, { type Client } from 'pg';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { clientConfig, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
-import { formatBigLsn, parseLsn } from './parser.ts';
+import { FrameReader } from './frame-reader.ts';
+import { formatBigLsn, type Lsn, toBigLsn } from './parser.ts';
 
 /** The server hears from us at least this often, or it takes us for dead (wal_sender_timeout, 60 s by default). */
 const FEEDBACK_INTERVAL_MS = 5000;
@@ -13,14 +15,15 @@ const CONFIRM_DELAY_MS = 200;
 const SILENCE_LIMIT_MS = 120_000;
 
 export interface ReplicationHandlers {
-  /** One message of pgoutput. A throw ends the stream with that error. */
-  onMessage(bytes: Buffer): void;
+  /** One message of pgoutput, from `start` to `end` of memory that is not ours. A throw ends the stream with that error. */
+  onMessage(bytes: Buffer, start: number, end: number): void;
   /** The server has nothing more to send up to this place of its log. */
   onKeepalive(endLsn: bigint): void;
 }
 
-interface PausableConnection {
-  readonly stream: { pause(): void; resume(): void; destroy(): void };
+/** The driver's connection, as far as we reach into it. */
+interface DriverConnection {
+  readonly stream: Socket;
 }
 
 /**
@@ -33,11 +36,13 @@ export class ReplicationStream {
   readonly #handlers: ReplicationHandlers;
   #service: LogicalReplicationService | undefined;
   readonly #failure = Promise.withResolvers<never>();
-  #connection: PausableConnection | undefined;
+  #connection: DriverConnection | undefined;
+  readonly #frames: FrameReader;
+  /** The driver's own reader of frames. */
+  #driverReads: (bytes: Buffer) => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
   #confirmTimer: NodeJS.Timeout | undefined;
   #confirmed = 0n;
-  #isPaused = false;
   #isStopped = false;
   #lastSignAt = Date.now();
 
@@ -47,14 +52,18 @@ export class ReplicationStream {
     this.#confirmed = confirmed;
     this.#handlers = handlers;
     this.#failure.promise.catch(() => undefined);
+    this.#frames = new FrameReader({
+      onMessage: (bytes, start, end) => {
+        if (!this.#isStopped) handlers.onMessage(bytes, start, end);
+      },
+      onKeepalive: (end, shouldRespond) => this.#keepalive(end, shouldRespond),
+      onOther: (frame) => this.#driverReads(frame),
+    });
   }
 
   /** Streams until `stop`; rejects with what ended it before. */
   async run(fromLsn: string): Promise<void> {
-    const plugin = new PgOutputPlugin(this.#config, {
-      onStart: (client) => this.#attach(client),
-      onMessage: (bytes) => this.#receive(bytes),
-    });
+    const plugin = new PgOutputPlugin(this.#config, (client) => this.#attach(client));
     try {
       const service = await this.#createService();
       if (this.#isStopped) return;
@@ -69,16 +78,17 @@ export class ReplicationStream {
   }
 
   pause(): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
+    if (this.#frames.isPaused) return;
+    this.#frames.pause();
     this.#connection?.stream.pause();
   }
 
   resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
+    if (!this.#frames.isPaused) return;
     this.#lastSignAt = Date.now();
-    this.#connection?.stream.resume();
+    this.#read(() => this.#frames.resume());
+    // What waited may have paused it again.
+    if (!this.#frames.isPaused) this.#connection?.stream.resume();
   }
 
   /** Everything before this place may be forgotten. */
@@ -100,7 +110,7 @@ export class ReplicationStream {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#clearTimers();
-    this.#connection?.stream.resume();
+    this.resume();
     this.#sendFeedback();
     await this.#service?.destroy().catch(() => undefined);
   }
@@ -108,35 +118,43 @@ export class ReplicationStream {
   async #createService(): Promise<LogicalReplicationService> {
     const service = new LogicalReplicationService(await clientConfig(this.#config), { acknowledge: { auto: false, timeoutSeconds: 0 } });
     service.on('error', (error: Error) => this.#failure.reject(toPostgresError(error, 'streaming')));
-    service.on('heartbeat', (lsn: string, _time: number, shouldRespond: boolean) => this.#keepalive(lsn, shouldRespond));
     this.#service = service;
     return service;
   }
 
+  /** Takes the driver's place at the socket: nothing is asked of the server yet, so no frame is under way. */
   #attach(client: Client): void {
-    this.#connection = (client as unknown as { connection: PausableConnection }).connection;
+    const { connection } = client as unknown as { connection: DriverConnection };
+    const [driverReads] = connection.stream.listeners('data') as ((bytes: Buffer) => void)[];
+    if (driverReads === undefined) throw new CdcError('INVARIANT_BROKEN', 'The driver does not read its socket.');
+    this.#driverReads = driverReads;
+    connection.stream.off('data', driverReads);
+    connection.stream.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.#connection = connection;
     this.#timer = setInterval(() => this.#beat(), FEEDBACK_INTERVAL_MS);
   }
 
-  #receive(bytes: Buffer): void {
-    if (this.#isStopped) return;
+  #receive(chunk: Buffer): void {
     this.#lastSignAt = Date.now();
+    this.#read(() => this.#frames.receive(chunk));
+  }
+
+  #read(read: () => void): void {
     try {
-      this.#handlers.onMessage(bytes);
+      read();
     } catch (error) {
       this.#failure.reject(error as Error);
       this.pause();
     }
   }
 
-  #keepalive(lsn: string, shouldRespond: boolean): void {
-    this.#lastSignAt = Date.now();
-    this.#handlers.onKeepalive(parseLsn(lsn));
+  #keepalive(end: Lsn, shouldRespond: boolean): void {
+    this.#handlers.onKeepalive(toBigLsn(end));
     if (shouldRespond) this.#sendFeedback();
   }
 
   #beat(): void {
-    if (!this.#isPaused && Date.now() - this.#lastSignAt > SILENCE_LIMIT_MS) {
+    if (!this.#frames.isPaused && Date.now() - this.#lastSignAt > SILENCE_LIMIT_MS) {
       this.#failure.reject(new CdcError('CONNECTION_LOST', 'The source has not been heard from for two minutes.'));
     }
     this.#sendFeedback();
@@ -154,20 +172,15 @@ export class ReplicationStream {
   }
 }
 
-interface PluginHooks {
-  onStart(client: Client): void;
-  onMessage(bytes: Buffer): void;
-}
-
-/** Starts pgoutput; the bytes are read by `ChangeReader`. */
+/** Starts pgoutput; its messages are read by `FrameReader` before the library sees them. */
 class PgOutputPlugin {
   readonly options = {};
   readonly #config: PostgresSourceConfig;
-  readonly #hooks: PluginHooks;
+  readonly #onStart: (client: Client) => void;
 
-  constructor(config: PostgresSourceConfig, hooks: PluginHooks) {
+  constructor(config: PostgresSourceConfig, onStart: (client: Client) => void) {
     this.#config = config;
-    this.#hooks = hooks;
+    this.#onStart = onStart;
   }
 
   get name(): string {
@@ -175,15 +188,14 @@ class PgOutputPlugin {
   }
 
   start(client: Client, slotName: string, lastLsn: string): Promise<unknown> {
-    this.#hooks.onStart(client);
+    this.#onStart(client);
     const publication = pg.escapeLiteral(pg.escapeIdentifier(this.#config.publication));
     return client.query(
       `START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${lastLsn} (proto_version '1', publication_names ${publication}, messages 'true')`,
     );
   }
 
-  parse(bytes: Buffer): undefined {
-    this.#hooks.onMessage(bytes);
-    return undefined;
+  parse(): undefined {
+    throw new CdcError('INVARIANT_BROKEN', 'A message of the log went past our reader.');
   }
 }

@@ -40,7 +40,6 @@ export class PostgresSource implements Source {
   readonly #commits: CommitEnd[] = [];
   readonly #failure = Promise.withResolvers<never>();
   readonly #reader: ChangeReader;
-  readonly #queue: Buffer[] = [];
   #tables: TableVersions | undefined;
   #confirmedAtStart = 0n;
   #missed: readonly TableRef[] = [];
@@ -138,7 +137,7 @@ export class PostgresSource implements Source {
   async #streamFrom(from: Checkpoint): Promise<void> {
     if (this.#isStopped) return;
     const stream = new ReplicationStream(this.#config, this.#confirmedAtStart, {
-      onMessage: (bytes) => this.#receive(bytes),
+      onMessage: (bytes, start, end) => this.#receive(bytes, start, end),
       onKeepalive: (endLsn) => this.#onKeepalive(endLsn),
     });
     this.#stream = stream;
@@ -190,19 +189,15 @@ export class PostgresSource implements Source {
     this.#flush(batch);
   }
 
-  #receive(bytes: Buffer): void {
+  #receive(bytes: Buffer, start: number, end: number): void {
     if (this.#isStopped) return;
-    if (this.#suspensions > 0) {
-      this.#queue.push(bytes);
-      return;
-    }
-    const suspended = this.#reader.read(bytes);
+    const suspended = this.#reader.read(bytes, start, end);
     if (suspended !== undefined) return this.#suspend(suspended);
     if (this.#reader.bytes >= BATCH_BYTES) this.#flush();
     else this.#flushTimer ??= setImmediate(() => this.#flush());
   }
 
-  /** Reads no further until something is settled; what has already come waits in the queue. */
+  /** Reads no further until something is settled. */
   #suspend(until: Promise<unknown>): void {
     this.#suspensions++;
     this.#stream?.pause();
@@ -217,16 +212,7 @@ export class PostgresSource implements Source {
   }
 
   #continue(): void {
-    this.#suspensions--;
-    try {
-      while (this.#suspensions === 0) {
-        const bytes = this.#queue.shift();
-        if (bytes === undefined) return this.#stream?.resume();
-        this.#receive(bytes);
-      }
-    } catch (error) {
-      this.#fail(error);
-    }
+    if (--this.#suspensions === 0) this.#stream?.resume();
   }
 
   /** Hands on what was read, and a further batch behind it. */
