@@ -22,7 +22,8 @@ function relationOf(type: string, kind: MaskKind, secret?: string): Relation {
 function streamed(relation: Relation, cell: string | null | typeof UNCHANGED): Value | undefined {
   const text = (value: string) => Buffer.concat([Buffer.from('t'), Buffer.from(new Uint8Array([0, 0, 0, Buffer.byteLength(value)])), Buffer.from(value)]);
   const middle = cell === null ? Buffer.from('n') : cell === UNCHANGED ? Buffer.from('u') : text(String(cell));
-  const row = relation.readTuple(Buffer.concat([Buffer.of(0, 3), text('1'), middle, text('end')]), 0, new RowWriter());
+  const bytes = Buffer.concat([Buffer.of(0, 3), text('1'), middle, text('end')]);
+  const row = relation.readTuple(bytes, 0, bytes.length, new RowWriter());
   expect([row.values()[0], row.values()[2]]).toEqual([1, 'end']);
   return row.values()[1];
 }
