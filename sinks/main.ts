@@ -8,6 +8,7 @@ import type { SinkConnector } from '../shared/connector/connector.ts';
 import { assertTokenWhereNeeded, serveHttp } from '../shared/observe/http.ts';
 import { createLogger } from '../shared/observe/log.ts';
 import { createMetrics } from '../shared/observe/metrics.ts';
+import { armFailpoint } from '../shared/process/failpoint.ts';
 import type { Pipeline, PipelineOptions } from '../shared/process/pipeline.ts';
 import { runProcess } from '../shared/process/run-process.ts';
 import { allSinkOptionNames, findSink } from './create-sink.ts';
@@ -39,6 +40,7 @@ export function readSinkConfig(environment: Environment): SinkProcessConfig {
 /** One sink in the foreground. Gives the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   return runProcess(async (signal) => {
+    armFailpoint(process.env['DBMAZZ_FAILPOINT']);
     const config = readSinkConfig(loadEnvironment('sink', argv, process.env));
     const pipeline = createSinkPipeline(config, { withProcessMetrics: true });
     const http = await serveHttp(config.settings, pipeline.view, pipeline.metrics);

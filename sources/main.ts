@@ -10,6 +10,7 @@ import { CdcError } from '../shared/errors/cdc-error.ts';
 import { assertTokenWhereNeeded, serveHttp } from '../shared/observe/http.ts';
 import { createLogger } from '../shared/observe/log.ts';
 import { createMetrics } from '../shared/observe/metrics.ts';
+import { armFailpoint } from '../shared/process/failpoint.ts';
 import type { Pipeline, PipelineOptions } from '../shared/process/pipeline.ts';
 import { runProcess } from '../shared/process/run-process.ts';
 import { allSourceOptionNames, findSource, sourceTypeProblem } from './create-source.ts';
@@ -37,6 +38,7 @@ export function readSourceConfig(environment: Environment): SourceProcessConfig 
 /** One source in the foreground. Gives the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   return runProcess(async (signal) => {
+    armFailpoint(process.env['DBMAZZ_FAILPOINT']);
     const config = readSourceConfig(loadEnvironment('source', argv, process.env));
     const pipeline = createSourcePipeline(config, { withProcessMetrics: true });
     const http = await serveHttp(config.settings, pipeline.view, pipeline.metrics);

@@ -5,6 +5,7 @@ import type { Checkpoint, RecordBatch, SnapshotProgress } from '../shared/connec
 import { carryingOf, type StoppedTables } from '../shared/connector/stopped-table.ts';
 import { CdcError, toCdcError } from '../shared/errors/cdc-error.ts';
 import type { Logger } from '../shared/observe/log.ts';
+import { failAt } from '../shared/process/failpoint.ts';
 import type { SourcePosition } from '../shared/record/position.ts';
 import type { TableSchema } from '../shared/record/table-schema.ts';
 import { Registry } from './avro/registry.ts';
@@ -247,6 +248,7 @@ export class Publisher {
     }
     this.#writer.writePosition(Date.now());
     await this.#producer.commit();
+    failAt('after-commit-before-confirm');
     this.#isBusy = false;
     const { position, snapshot, stopped, passedOver } = this.#writer;
     this.#options.onCommitted({ position, snapshot, stopped, passedOver, records, changes, bytes, committedAtMicros });

@@ -1,6 +1,7 @@
 import type { CommonSettings } from '../shared/config/common-options.ts';
 import type { SourceSettings } from '../shared/config/source-options.ts';
 import { CdcError, isCdcError } from '../shared/errors/cdc-error.ts';
+import { failAt } from '../shared/process/failpoint.ts';
 import type { TableSchema } from '../shared/record/table-schema.ts';
 import { controlSchemas, type ControlRecords, plainCodec } from './avro/control-schemas.ts';
 import type { Registry } from './avro/registry.ts';
@@ -132,6 +133,7 @@ export class TopicCatalog {
     let [keySchemaId, valueSchemaId] = [0, 0];
     try {
       if (table.key.length > 0) keySchemaId = await this.#register(`${topic}-key`, buildKeySchema(table, topic));
+      failAt('after-key-before-value-schema');
       valueSchemaId = await this.#register(`${topic}-value`, buildEnvelopeSchema(table, topic));
     } catch (error) {
       if (!isCdcError(error, 'SCHEMA_INCOMPATIBLE')) throw error;

@@ -1,6 +1,7 @@
 import type { RecordBatch, SnapshotProgress } from '../shared/connector/source.ts';
 import { stopsTable, type StoppedTables, toStoppedTable } from '../shared/connector/stopped-table.ts';
 import { CdcError } from '../shared/errors/cdc-error.ts';
+import { failAt } from '../shared/process/failpoint.ts';
 import { comparePositions, formatPosition, type SourcePosition } from '../shared/record/position.ts';
 import {
   type BeginRecord,
@@ -106,11 +107,16 @@ export class TopicWriter {
       } catch (error) {
         this.#stopTable(record, error);
       }
-      if (this.#producer.needsFlush) await this.#producer.flush();
+      if (this.#producer.needsFlush) await this.#flush();
     }
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
     this.#takeStops(batch);
     return { changes, committedAtMicros };
+  }
+
+  async #flush(): Promise<void> {
+    await this.#producer.flush();
+    failAt('after-flush');
   }
 
   /** Appends where the source stands: the last record of each Kafka transaction. */

@@ -5,6 +5,7 @@ import type { Sink } from '../../shared/connector/sink.ts';
 import { type CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
 import { throwIfErrors } from '../../shared/errors/throw-if-errors.ts';
 import type { Logger } from '../../shared/observe/log.ts';
+import { failAt } from '../../shared/process/failpoint.ts';
 import { keepTrying } from '../../shared/process/retry.ts';
 import { pause } from '../../shared/process/run-process.ts';
 import { DeadLetterQueue } from '../../topics/dead-letters.ts';
@@ -157,6 +158,7 @@ class SinkRunner {
   #deliver(delivery: Delivery): Promise<void> | undefined {
     const lane = this.#lanes.of(delivery.topic);
     if (lane.state === 'stopped') return undefined;
+    failAt('after-decode');
     lane.add(delivery, Date.now());
     if (lane.count >= this.#run.settings.FLUSH_SIZE) void this.#flush(lane);
     if (!this.#lanes.isFull) return undefined;
@@ -196,8 +198,10 @@ class SinkRunner {
     const startedAt = performance.now();
     const last = batch.records.at(-1)?.record;
     const written = batch.records.length === 0 ? undefined : await this.#writeUntilDone(lane, batch);
+    if (written !== undefined) failAt('after-load-before-offsets');
     await this.#commit(lane, batch);
     if (written === undefined || last === undefined) return;
+    failAt('after-offsets');
     lane.written += batch.records.length;
     lane.lastVersion = last.version;
     this.#run.status.wrote({

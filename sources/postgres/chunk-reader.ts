@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { RangeProgress } from '../../shared/connector/source.ts';
+import { failAt } from '../../shared/process/failpoint.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
@@ -44,6 +45,7 @@ export async function readChunk(client: Client, view: TableView, version: TableV
   let isCut = false;
   const { range, where, limit } = request;
   for await (const piece of copyOut(client, buildCopyChunk({ ...source, columns: names, after: range.after, end: range.end, where, limit }))) {
+    failAt('inside-chunk');
     // Rows much larger than the ones before: what comes is read to its end, but not kept.
     isCut ||= bytes > 2 * CHUNK_BYTES;
     if (isCut) continue;

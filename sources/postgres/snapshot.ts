@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import type { RangeProgress, SnapshotProgress, TableProgress } from '../../shared/connector/source.ts';
 import type { Logger } from '../../shared/observe/log.ts';
+import { failAt } from '../../shared/process/failpoint.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
@@ -156,6 +157,7 @@ export class Snapshotter {
   onMessage(message: LogicalMessage): void {
     const chunk = message.prefix === markPrefix(this.#options.config) ? this.#chunks.get(message.content) : undefined;
     if (chunk === undefined) return;
+    failAt('after-mark-before-publish');
     this.#chunks.delete(chunk.id);
     this.#underWay.end(chunk.underWay);
     const isSeen = (xid: number) => isVisible(chunk.visibility, xid);
@@ -250,6 +252,7 @@ export class Snapshotter {
       const chunk = await this.#readChunk(client, { name, queue, range: rest });
       if (chunk === undefined) return this.#planAnew(name, queue);
       this.#chunks.set(chunk.id, chunk);
+      failAt('after-chunk-before-mark');
       await client.query(WRITE_MARK, [markPrefix(this.#options.config), chunk.id]);
       rest = await chunk.passed.promise;
     }

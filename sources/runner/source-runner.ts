@@ -5,6 +5,7 @@ import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint, Emit, Source } from '../../shared/connector/source.ts';
 import { throwIfErrors } from '../../shared/errors/throw-if-errors.ts';
 import type { Logger } from '../../shared/observe/log.ts';
+import { failAt } from '../../shared/process/failpoint.ts';
 import { keepTrying } from '../../shared/process/retry.ts';
 import { Publisher } from '../../topics/publisher.ts';
 import type { SourceStatus } from './source-status.ts';
@@ -125,6 +126,7 @@ async function stream({ status, signal, gate, log }: SourceRun, { source, publis
   signal.addEventListener('abort', stop, { once: true });
   const lagTimer = setInterval(() => void updateLag(source, status), LAG_INTERVAL_MS);
   const emit: Emit = (batch) => {
+    failAt('after-read');
     const passage = gate.passage;
     return passage === undefined ? publisher.publish(batch) : passage.then(() => publisher.publish(batch));
   };

@@ -44,11 +44,12 @@ export class ConnectorProcess implements AsyncDisposable {
     return this.#end('SIGTERM');
   }
 
-  async exitCode(): Promise<number | null> {
+  /** Its exit code, or the signal that ended it. */
+  async ended(): Promise<number | NodeJS.Signals | null> {
     const child = this.#child;
     if (child === undefined) return null;
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-    return child.exitCode;
+    return child.exitCode ?? child.signalCode;
   }
 
   /** What `/status` says; undefined while nothing listens. */
@@ -67,7 +68,8 @@ export class ConnectorProcess implements AsyncDisposable {
     for (;;) {
       const status = await this.status();
       if (status !== undefined && isWanted(status)) return status;
-      if (this.#child?.exitCode !== null) throw new Error(`the process ended (${this.#child?.exitCode}) before ${what}:\n${this.log.slice(-4000)}`);
+      const end = this.#child?.exitCode ?? this.#child?.signalCode;
+      if (end != null) throw new Error(`the process ended (${end}) before ${what}:\n${this.log.slice(-4000)}`);
       if (Date.now() > deadline) throw new Error(`${what} did not come within ${limitMs} ms; status ${JSON.stringify(status)}\n${this.log.slice(-4000)}`);
       await delay(POLL_MS);
     }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConnectorProcess } from './connector-process.ts';
 import { clickhouseRows, postgresRows, SHOP_TABLES } from './same-rows.ts';
 import { createShop, runLoad } from './shop-load.ts';
+import { sourceCaughtUp } from './source-caught-up.ts';
 import { type Audit, auditTopics, groupsAtEnd } from './topic-audit.ts';
 
 const CHANGES = 100_000;
@@ -104,17 +105,6 @@ describe('source and sinks killed with -9 while 100,000 changes are made', () =>
 
 /** The source has published all of the log that there is, and the sinks have written all of the topics. */
 async function caughtUp(): Promise<void> {
-  const client = new pg.Client({ connectionString: shopUrl });
-  await client.connect();
-  const { rows } = await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
-  await client.end();
-  const [high = '', low = ''] = (rows[0]?.lsn ?? '').split('/');
-  const end = `${high.padStart(8, '0')}/${low.padStart(8, '0')}`;
-  await processes.source.until(({ position, snapshot }) => String(position) >= end && isSnapshotDone(snapshot), 'the end of the log');
+  await sourceCaughtUp(processes.source, shopUrl);
   await groupsAtEnd(KAFKA_BROKERS, name, [`dbmazz.${name}-pg`, `dbmazz.${name}-ch`]);
-}
-
-function isSnapshotDone(snapshot: unknown): boolean {
-  const { tables } = (snapshot ?? {}) as { tables?: Record<string, { state: string }> };
-  return tables !== undefined && Object.values(tables).every(({ state }) => state === 'done');
 }

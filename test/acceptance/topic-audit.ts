@@ -1,22 +1,26 @@
-import avsc from 'avsc';
 import { setTimeout as delay } from 'node:timers/promises';
 import '../../topics/kafka/quiet-timers.ts';
-import kafkajs, { type EachBatchPayload } from 'kafkajs';
+import kafkajs from 'kafkajs';
+import { readTopics, type TopicPlace } from './topic-reader.ts';
 
 const POLL_MS = 100;
 
-/** One record of a table topic, as a consumer that knows nothing of this product decodes it. */
-interface Envelope {
+/** One record of a table topic. */
+export interface Envelope {
+  readonly before: Readonly<Record<string, unknown>> | null;
+  readonly after: Readonly<Record<string, unknown>> | null;
   readonly op: string;
-  readonly source: { readonly position: string; readonly snapshot: string };
+  readonly source: { readonly position: string; readonly snapshot: string; readonly schema: string; readonly table: string };
   readonly transaction: { readonly id: string; readonly total_order: number } | null;
   readonly row_version: number;
+  readonly unchanged: readonly string[] | null;
 }
 
 interface TransactionMark {
   readonly status: 'BEGIN' | 'END';
   readonly id: string;
   readonly event_count: number | null;
+  readonly data_collections: readonly { readonly data_collection: string; readonly event_count: number }[] | null;
 }
 
 export interface Audit {
@@ -36,112 +40,109 @@ export interface Audit {
  * each partition row_version only grows.
  */
 export async function auditTopics(brokers: string, registryUrl: string, source: string): Promise<Audit> {
-  const reader = new TopicAuditor(registryUrl, source);
-  await readToEnd(brokers, source, (topic, partition, value) => reader.add(topic, partition, value));
-  return reader.finish();
+  const auditor = new TopicAuditor(source);
+  await readTopics({ brokers, registryUrl, source } satisfies TopicPlace, (topic, partition, value) => auditor.add(topic, partition, value));
+  return auditor.finish();
 }
 
-class TopicAuditor {
-  readonly #registryUrl: string;
+interface Transaction {
+  begins: number;
+  ends: number;
+  count: number;
+  /** Records a table, as END tells them. */
+  readonly told: Map<string, number>;
+  readonly found: Map<string, number>;
+  readonly orders: number[];
+}
+
+export class TopicAuditor {
   readonly #source: string;
-  readonly #types = new Map<number, avsc.Type>();
-  readonly #orders = new Map<string, number[]>();
-  readonly #marks = new Map<string, { begins: number; ends: number; count: number }>();
+  readonly #transactions = new Map<string, Transaction>();
   readonly #versions = new Map<string, number>();
+  readonly #truncates = new Map<string, Set<number>>();
+  readonly #partitions = new Map<string, Set<number>>();
   readonly #faults: string[] = [];
   #records = 0;
   #reads = 0;
 
-  constructor(registryUrl: string, source: string) {
-    this.#registryUrl = registryUrl;
+  constructor(source: string) {
     this.#source = source;
   }
 
-  async add(topic: string, partition: number, value: Buffer | null): Promise<void> {
+  add(topic: string, partition: number, value: unknown): void {
     if (value === null) return;
-    const decoded: unknown = (await this.#type(value.readInt32BE(1))).fromBuffer(value.subarray(5));
-    if (topic === `${this.#source}.transaction`) this.#addMark(decoded as TransactionMark);
-    else if (topic.split('.').length > 2) this.#addRecord(`${topic}/${partition}`, decoded as Envelope);
+    if (topic === `${this.#source}.transaction`) this.#addMark(value as TransactionMark);
+    else if (topic.split('.').length > 2) this.#addRecord(topic, partition, value as Envelope);
   }
 
   finish(): Audit {
     let counted = 0;
-    for (const [id, { begins, ends, count }] of this.#marks) {
-      counted += count;
-      if (begins !== 1 || ends !== 1) this.#faults.push(`transaction ${id} has ${begins} BEGIN and ${ends} END`);
-      const orders = (this.#orders.get(id) ?? []).toSorted((a, b) => a - b);
-      if (orders.length !== count || orders.some((order, index) => order !== index + 1))
-        this.#faults.push(`transaction ${id} says ${count} records and has ${orders.length}`);
+    for (const [id, transaction] of this.#transactions) {
+      counted += transaction.count;
+      this.#check(id, transaction);
     }
-    for (const id of this.#orders.keys()) if (!this.#marks.has(id)) this.#faults.push(`transaction ${id} has records and no END`);
-    return { records: this.#records, snapshotReads: this.#reads, transactions: this.#marks.size, counted, faults: this.#faults };
+    for (const [id, partitions] of this.#truncates) {
+      const topic = id.slice(0, id.indexOf(' '));
+      if (!(this.#partitions.get(topic) ?? new Set()).isSubsetOf(partitions)) this.#faults.push(`truncate ${id} is not in every partition`);
+    }
+    return { records: this.#records, snapshotReads: this.#reads, transactions: this.#transactions.size, counted, faults: this.#faults };
   }
 
-  #addMark({ id, status, event_count: count }: TransactionMark): void {
-    const mark = this.#marks.get(id) ?? { begins: 0, ends: 0, count: 0 };
-    this.#marks.set(id, mark);
-    if (status === 'BEGIN') mark.begins++;
+  /** Records of each table in a transaction, as its END tells them. */
+  get told(): ReadonlyMap<string, ReadonlyMap<string, number>> {
+    return new Map([...this.#transactions].map(([id, { told }]) => [id, told]));
+  }
+
+  #check(id: string, { begins, ends, count, orders, told, found }: Transaction): void {
+    if (begins !== 1 || ends !== 1) this.#faults.push(`transaction ${id} has ${begins} BEGIN and ${ends} END`);
+    const sorted = orders.toSorted((a, b) => a - b);
+    if (sorted.length !== count || sorted.some((order, index) => order !== index + 1))
+      this.#faults.push(`transaction ${id} says ${count} records and has ${sorted.length}`);
+    for (const [table, records] of told)
+      if (found.get(table) !== records) this.#faults.push(`transaction ${id} says ${records} records of ${table} and has ${found.get(table) ?? 0}`);
+  }
+
+  #addMark({ id, status, event_count: count, data_collections: tables }: TransactionMark): void {
+    const transaction = this.#transaction(id);
+    if (status === 'BEGIN') transaction.begins++;
     else {
-      mark.ends++;
-      mark.count = Number(count);
+      transaction.ends++;
+      transaction.count = Number(count);
+      for (const { data_collection: table, event_count: records } of tables ?? []) transaction.told.set(table, records);
     }
   }
 
-  #addRecord(partition: string, { op, transaction, row_version: version }: Envelope): void {
+  #addRecord(topic: string, partition: number, { op, transaction, row_version: version, source }: Envelope): void {
+    const place = `${topic}/${partition}`;
     this.#records++;
-    if ((this.#versions.get(partition) ?? 0) >= version) this.#faults.push(`row_version does not grow in ${partition}`);
-    this.#versions.set(partition, version);
+    if ((this.#versions.get(place) ?? 0) >= version) this.#faults.push(`row_version does not grow in ${place}`);
+    this.#versions.set(place, version);
     if (op === 'r') this.#reads++;
+    this.#seen(this.#partitions, topic, partition);
+    if (op === 't' && !this.#seen(this.#truncates, `${topic} ${source.position}`, partition)) return;
     if (transaction === null) return;
-    const orders = this.#orders.get(transaction.id) ?? [];
+    const { orders, found } = this.#transaction(transaction.id);
+    const table = `${source.schema}.${source.table}`;
     orders.push(transaction.total_order);
-    this.#orders.set(transaction.id, orders);
+    found.set(table, (found.get(table) ?? 0) + 1);
   }
 
-  async #type(id: number): Promise<avsc.Type> {
-    const known = this.#types.get(id);
-    if (known !== undefined) return known;
-    const response = await fetch(`${this.#registryUrl}/schemas/ids/${id}`);
-    const { schema } = (await response.json()) as { schema: string };
-    const type = avsc.Type.forSchema(JSON.parse(schema) as avsc.Schema);
-    this.#types.set(id, type);
-    return type;
+  /** Adds to a set; whether it is the first there. */
+  #seen(sets: Map<string, Set<number>>, name: string, member: number): boolean {
+    const known = sets.get(name);
+    if (known === undefined) sets.set(name, new Set([member]));
+    else known.add(member);
+    return known === undefined;
   }
-}
 
-type OnRecord = (topic: string, partition: number, value: Buffer | null) => Promise<void>;
-
-async function readToEnd(brokers: string, source: string, onRecord: OnRecord): Promise<void> {
-  const client = new kafkajs.Kafka({ clientId: 'audit', brokers: brokers.split(','), logLevel: kafkajs.logLevel.NOTHING });
-  const admin = client.admin();
-  await admin.connect();
-  const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(`${source}.`) && !/\.(positions|heartbeat|signals|schema-changes)$/.test(topic));
-  const missing = new Set<string>();
-  for (const topic of topics) {
-    for (const { partition, high, low } of await admin.fetchTopicOffsets(topic)) if (high !== low) missing.add(`${topic}/${partition}/${high}`);
+  #transaction(id: string): Transaction {
+    let transaction = this.#transactions.get(id);
+    if (transaction === undefined) {
+      transaction = { begins: 0, ends: 0, count: 0, told: new Map(), found: new Map(), orders: [] };
+      this.#transactions.set(id, transaction);
+    }
+    return transaction;
   }
-  await admin.disconnect();
-  await consume(client, topics, missing, onRecord);
-}
-
-async function consume(client: InstanceType<typeof kafkajs.Kafka>, topics: readonly string[], missing: Set<string>, onRecord: OnRecord): Promise<void> {
-  const ends = new Map([...missing].map((entry) => [entry.slice(0, entry.lastIndexOf('/')), Number(entry.slice(entry.lastIndexOf('/') + 1))]));
-  const consumer = client.consumer({ groupId: `audit-${process.pid}-${Math.random()}`, readUncommitted: false, maxWaitTimeInMs: 100 });
-  const done = Promise.withResolvers<void>();
-  const reached = (topic: string, partition: number, lastOffset: string) => {
-    if (Number(lastOffset) + 1 >= (ends.get(`${topic}/${partition}`) ?? Infinity)) ends.delete(`${topic}/${partition}`);
-    if (ends.size === 0) done.resolve();
-  };
-  consumer.on(consumer.events.CRASH, ({ payload }) => done.reject(payload.error));
-  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => reached(payload.topic, payload.partition, payload.lastOffset));
-  const eachBatch = async ({ batch }: EachBatchPayload) => {
-    for (const { value } of batch.messages) await onRecord(batch.topic, batch.partition, value);
-  };
-  await consumer.connect();
-  await consumer.subscribe({ topics: [...topics], fromBeginning: true });
-  await consumer.run({ eachBatch, autoCommit: false });
-  await done.promise;
-  await consumer.disconnect();
 }
 
 /** Resolves when consumer groups have committed the end of every partition of a source's table topics. */

@@ -1,5 +1,6 @@
 import type { KafkaConfig } from 'kafkajs';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { failAt } from '../../shared/process/failpoint.ts';
 import type { Compression } from './compression.ts';
 import { kafkaErrorType, toKafkaError } from './connection.ts';
 import { type Broker, type Cluster, createCluster, Encoder, type ProducerIdentity, produceResponse, TRANSACTION_COORDINATOR } from './kafkajs-internals.ts';
@@ -154,6 +155,7 @@ export class TransactionalProducer {
       throw toKafkaError(error, 'publishing records');
     });
     if (this.#inTransaction.length === 0) return;
+    failAt('after-produce-before-commit');
     try {
       await this.#onCoordinator((broker) => broker.endTxn({ ...this.#request(), transactionResult: true }));
     } catch (error) {
