@@ -12,6 +12,11 @@ const LARGE_BYTES = 256 * 1024;
 /** What a batch and a record have around key and value. */
 const FRAME_BYTES = 512;
 
+/** Whether there has to be room made for a record. */
+export function isLarge({ before, after }: RowRecord): boolean {
+  return (before?.byteLength ?? 0) + (after?.byteLength ?? 0) >= LARGE_BYTES;
+}
+
 export interface LargeRecordParts {
   readonly catalog: TopicCatalog;
   readonly producer: RecordAppender;
@@ -23,7 +28,6 @@ export interface LargeRecordParts {
  * broker would refuse that record: once it has, the whole transaction is lost.
  */
 export async function makeRoom(record: RowRecord, scope: EnvelopeScope, { catalog, producer, compression }: LargeRecordParts): Promise<void> {
-  if ((record.before?.byteLength ?? 0) + (record.after?.byteLength ?? 0) < LARGE_BYTES) return;
   await producer.flush();
   const limit = await catalog.maxBatchBytes(record.table);
   const publisher = catalog.publisherOf(record.table);

@@ -17,7 +17,7 @@ import type { EnvelopeScope } from './envelope-encoder.ts';
 import type { Compression } from './kafka/compression.ts';
 import { rangeOf } from './kafka/record-batch.ts';
 import type { RecordAppender } from './kafka/transactional-producer.ts';
-import { makeRoom, ROOMY_BYTES } from './large-records.ts';
+import { isLarge, makeRoom, ROOMY_BYTES } from './large-records.ts';
 import { type StoredPosition, toPositionValue } from './positions.ts';
 import { countOf, isKeyChange, type OpenTransaction, type TablePublisher } from './table-publisher.ts';
 import type { ControlKind, TopicCatalog } from './topic-catalog.ts';
@@ -102,7 +102,7 @@ export class TopicWriter {
       else if (record.kind !== 'begin' && record.kind !== 'heartbeat') changes++;
       try {
         if (record.kind === 'schemaChange') await this.#changeSchema(record, nowMs);
-        else if (hasLarge && isRowRecord(record)) await this.#writeLarge(record, nowMs);
+        else if (hasLarge && isRowRecord(record) && isLarge(record)) await this.#writeLarge(record, nowMs);
         else this.#writeRecord(record, nowMs);
       } catch (error) {
         this.#stopTable(record, error);
