@@ -12,6 +12,7 @@ test('what a source says is taken over', () => {
     tables: ['public.a', 'public.b'],
     snapshot: { tables: { 'public.a': { state: 'done' }, 'public.b': { state: 'running' } } },
     lastError: { code: 'TIMEOUT', message: 'Late.' },
+    stopped: { 'public.b': { code: 'VALUE_OUT_OF_RANGE', message: 'NaN.', remedy: 'Exclude it.', passedOver: 4 } },
   };
   expect(parseStatus(raw)).toEqual({
     kind: 'source',
@@ -24,6 +25,7 @@ test('what a source says is taken over', () => {
     lagBytes: 12,
     lastError: 'TIMEOUT: Late.',
     snapshot: { done: 1, tables: 2 },
+    stopped: [{ table: 'public.b', reason: 'VALUE_OUT_OF_RANGE: NaN.', remedy: 'Exclude it.', passedOver: 4 }],
     raw,
   });
 });

@@ -13,7 +13,16 @@ export interface ProcessStatus {
   readonly lastError: string | undefined;
   /** Tables whose snapshot is done, and all tables; undefined where the process says nothing of tables. */
   readonly snapshot: { readonly done: number; readonly tables: number } | undefined;
+  /** Tables that are published no further. */
+  readonly stopped: readonly StoppedStatus[];
   readonly raw: unknown;
+}
+
+export interface StoppedStatus {
+  readonly table: string;
+  readonly reason: string;
+  readonly remedy: string;
+  readonly passedOver: number;
 }
 
 const TIMEOUT_MS = 3000;
@@ -62,6 +71,7 @@ export function parseStatus(raw: unknown): ProcessStatus {
     lagBytes: toNumber(lag['bytes']),
     lastError: describeError(toObject(status['lastError'])),
     snapshot: snapshotOf(status),
+    stopped: stoppedOf(toObject(status['stopped'])),
     raw,
   };
 }
@@ -71,6 +81,13 @@ function snapshotOf(status: Readonly<Record<string, unknown>>): ProcessStatus['s
   if (!Array.isArray(tables)) return undefined;
   const progress = Object.values(toObject(toObject(status['snapshot'])['tables']));
   return { done: progress.filter((table) => toObject(table)['state'] === 'done').length, tables: tables.length };
+}
+
+function stoppedOf(stopped: Readonly<Record<string, unknown>>): readonly StoppedStatus[] {
+  return Object.entries(stopped).map(([table, entry]) => {
+    const stop = toObject(entry);
+    return { table, reason: describeError(stop) ?? '', remedy: toText(stop['remedy']) ?? '', passedOver: toNumber(stop['passedOver']) ?? 0 };
+  });
 }
 
 function describeError(error: Readonly<Record<string, unknown>>): string | undefined {

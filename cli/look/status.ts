@@ -39,7 +39,7 @@ function named(addresses: readonly string[]): readonly string[] {
   throw new CdcError('CONFIG_INVALID', 'Whose status? Give the address of a process that has HTTP_PORT set, or --sink <name>.');
 }
 
-function describe(address: string, { kind, name, state, records, lagSeconds, lagRecords, lagBytes, position, lastError }: ProcessStatus): string {
+function describe(address: string, { kind, name, state, records, lagSeconds, lagRecords, lagBytes, position, lastError, stopped }: ProcessStatus): string {
   const lag = [
     lagSeconds === undefined ? '' : `${lagSeconds.toFixed(1)} s`,
     lagRecords === undefined ? '' : `${formatCount(lagRecords)} records`,
@@ -48,6 +48,9 @@ function describe(address: string, { kind, name, state, records, lagSeconds, lag
   const lines = [`${kind} ${name} (${address}): ${state}, ${formatCount(records)} records`];
   if (lag.length > 0) lines.push(`  behind: ${lag.join(', ')}`);
   if (position !== undefined) lines.push(`  position: ${position}`);
+  for (const { table, reason, remedy, passedOver } of stopped) {
+    lines.push(`  stopped: ${table}, ${formatCount(passedOver)} records passed over. ${reason}`, `    ${remedy}`);
+  }
   if (lastError !== undefined) lines.push(`  last error: ${lastError}`);
   return lines.join('\n');
 }

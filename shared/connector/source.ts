@@ -105,4 +105,27 @@ export interface SourceLag {
   readonly bytes: number | null;
   /** Changes of stopped tables that were passed over since the start, by `schema.table`. */
   readonly passedOver?: Readonly<Record<string, number>> | undefined;
+  readonly slot?: SlotHealth | undefined;
+}
+
+/**
+ * What the database keeps of its log for this source alone, and how long it will: where it may throw away what was not
+ * read yet, the source is lost. Places are in bytes from the beginning of the log.
+ */
+export interface SlotHealth {
+  readonly name: string;
+  readonly isActive: boolean;
+  /** Where the log ends, what is confirmed, and where the log that is kept begins; null where the database does not say. */
+  readonly current: number;
+  readonly confirmed: number | null;
+  readonly restart: number | null;
+  /** What may still be written before the slot is in danger; null where there is no limit, or it is lost. */
+  readonly safeBytes: number | null;
+  /** What the server is set to keep at most; null where there is no limit. */
+  readonly budgetBytes: number | null;
+  /** `reserved`, `extended`, `unreserved` or `lost`. */
+  readonly status: string | null;
+  readonly invalidation: string | null;
+  /** What to do when it falls behind. */
+  readonly remedy: string;
 }

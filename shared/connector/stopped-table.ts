@@ -37,7 +37,9 @@ export function toStoppedTable({ code, message, remedy }: CdcError, position: So
 
 /** What tells whether the settings that decide what can be carried are still the same. */
 export function carryingOf(settings: SourceSettings): string {
-  const { EXCLUDE_COLUMNS, UNKNOWN_TYPES, DECIMAL_HANDLING, TIME_PRECISION, ON_INCOMPATIBLE_SCHEMA } = settings;
-  const text = JSON.stringify([EXCLUDE_COLUMNS.toSorted(), UNKNOWN_TYPES, DECIMAL_HANDLING, TIME_PRECISION, ON_INCOMPATIBLE_SCHEMA]);
+  const { EXCLUDE_COLUMNS, MASK_COLUMNS, ROW_FILTER, MESSAGE_KEY_COLUMNS } = settings;
+  const { UNKNOWN_TYPES, DECIMAL_HANDLING, TIME_PRECISION, ON_INCOMPATIBLE_SCHEMA } = settings;
+  const selection = [EXCLUDE_COLUMNS.toSorted(), MASK_COLUMNS, ROW_FILTER, MESSAGE_KEY_COLUMNS];
+  const text = JSON.stringify([...selection, UNKNOWN_TYPES, DECIMAL_HANDLING, TIME_PRECISION, ON_INCOMPATIBLE_SCHEMA]);
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

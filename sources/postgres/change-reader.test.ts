@@ -30,7 +30,16 @@ function resolve(message: RelationMessage): Relation {
 }
 
 function newReader(hooks: Partial<ReaderHooks> = {}): ChangeReader {
-  return new ChangeReader({ resolve, onMessage: () => undefined, onChange: () => true, onTruncate: () => true, onCommit: () => undefined, ...hooks });
+  return new ChangeReader({
+    resolve,
+    stopOf: () => undefined,
+    onStop: () => undefined,
+    onMessage: () => undefined,
+    onChange: () => true,
+    onTruncate: () => true,
+    onCommit: () => undefined,
+    ...hooks,
+  });
 }
 
 function readAll(hooks: Partial<ReaderHooks> = {}, messages = captured): CdcRecord[] {

@@ -1,4 +1,6 @@
+import { stopsTable } from '../../shared/connector/stopped-table.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { comparePositions, type SourcePosition } from '../../shared/record/position.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
@@ -18,6 +20,11 @@ import {
 } from './parser.ts';
 import type { Relation } from './relation.ts';
 
+interface PassedOver {
+  readonly table: string;
+  count: number;
+}
+
 /** What a record weighs in memory beside its rows' bytes. */
 const RECORD_OVERHEAD_BYTES = 200;
 /** Where the first tuple of a row change lies: behind the kind, the relation's id, and the tuple's mark. */
@@ -27,6 +34,10 @@ const TUPLE_AT = 6;
 export interface ReaderHooks {
   /** The rows' layout after a Relation message in a transaction; null for a table that was not asked for. A promise suspends reading. */
   resolve(message: RelationMessage, xid: number): Relation | null | Promise<Relation | null>;
+  /** Where a table that is published no further has stopped. */
+  stopOf(table: string): SourcePosition | undefined;
+  /** A table cannot be carried any further: what it stands for, from which change on, and why. */
+  onStop(table: string, position: SourcePosition, error: CdcError): void;
   /** A logical message that somebody wrote into the log. */
   onMessage(message: LogicalMessage): void;
   /** A row change, before it is handed on. False leaves it out. */
@@ -53,11 +64,17 @@ export interface IncompleteRecord {
  * A value that was not sent, but that the old row has (REPLICA IDENTITY FULL), is taken from there. An update that
  * changes the key and leaves large values out is noted in `incomplete`: nobody downstream could find them under the
  * new key, so the source reads them again.
+ *
+ * What cannot be carried of a table stops that table: its changes are then passed over and counted, and nothing else is.
  */
 export class ChangeReader {
   readonly #hooks: ReaderHooks;
   readonly #writer = new RowWriter();
   readonly #relations = new Map<number, Relation | null>();
+  /** Tables that have stopped, by their id. */
+  readonly #stopped = new Map<number, PassedOver>();
+  /** Tables that stop at a change that is still to come: after a restart the log begins before it. */
+  readonly #stopsAhead = new Map<number, SourcePosition>();
   records: CdcRecord[] = [];
   incomplete: IncompleteRecord[] = [];
   bytes = 0;
@@ -84,6 +101,23 @@ export class ChangeReader {
     return taken;
   }
 
+  /** Changes of stopped tables that were passed over, by table. */
+  get passedOver(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#stopped.values().map(({ table, count }) => [table, count]));
+  }
+
+  /** Where the next change will stand. */
+  get nextPosition(): SourcePosition {
+    return { transaction: this.#transaction, ordinal: this.#ordinal + 1 };
+  }
+
+  /** Passes over what comes of a table from here on. */
+  stop(id: number, table: string): void {
+    this.#relations.set(id, null);
+    this.#stopsAhead.delete(id);
+    if (!this.#stopped.has(id)) this.#stopped.set(id, { table, count: 0 });
+  }
+
   /** Says that rows of a table have a new schema from here on. */
   announce(table: TableSchema): void {
     this.#push({ kind: 'schemaChange', table, position: this.#position() }, 0);
@@ -91,15 +125,30 @@ export class ChangeReader {
 
   /**
    * Reads one message, from `start` to `end`. A promise means: hand in no more until it is resolved.
-   * Throws `PARSE_FAILED`, `VALUE_OUT_OF_RANGE`.
+   * Throws `PARSE_FAILED`.
    */
   read(bytes: Buffer, start = 0, end = bytes.length): Promise<void> | undefined {
     try {
       return this.#read(bytes, start, end);
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw new CdcError('PARSE_FAILED', 'The replication stream is broken: a message ends too early.', { cause: error });
+      if (error instanceof RangeError) throw new CdcError('PARSE_FAILED', 'The replication stream is broken: a message ends too early.', { cause: error });
+      this.#stopAtChange(bytes, start, error);
+      return undefined;
     }
+  }
+
+  #stopAtChange(bytes: Buffer, start: number, error: unknown): void {
+    if (!stopsTable(error)) throw error;
+    const id = bytes.readUInt32BE(start + 1);
+    const relation = this.#relations.get(id);
+    if (relation == null) throw error;
+    this.#stopTable(id, relation.table.qualifiedName, error);
+    this.#pass(id);
+  }
+
+  #stopTable(id: number, table: string, error: CdcError): void {
+    this.#hooks.onStop(table, this.nextPosition, error);
+    this.stop(id, table);
   }
 
   #read(bytes: Buffer, start: number, end: number): Promise<void> | undefined {
@@ -162,24 +211,40 @@ export class ChangeReader {
 
   #relation(bytes: Buffer): Promise<void> | undefined {
     const message = parseRelation(bytes);
-    const resolved = this.#hooks.resolve(message, this.#xid);
-    if (!(resolved instanceof Promise)) {
-      this.#relations.set(message.id, resolved);
+    const name = `${message.schema}.${message.name}`;
+    const stop = this.#hooks.stopOf(name);
+    if (stop !== undefined && comparePositions(this.nextPosition, stop) >= 0) {
+      this.stop(message.id, name);
       return undefined;
     }
-    return resolved.then((relation) => void this.#relations.set(message.id, relation));
+    const take = (relation: Relation | null) => {
+      this.#relations.set(message.id, relation);
+      if (stop !== undefined) this.#stopsAhead.set(message.id, stop);
+    };
+    const refuse = (error: unknown) => {
+      if (!stopsTable(error)) throw error;
+      this.#stopTable(message.id, String(error.context['table'] ?? name), error);
+    };
+    try {
+      const resolved = this.#hooks.resolve(message, this.#xid);
+      if (resolved instanceof Promise) return resolved.then(take, refuse);
+      take(resolved);
+    } catch (error) {
+      refuse(error);
+    }
+    return undefined;
   }
 
   #insert(bytes: Buffer, start: number, end: number): void {
     const relation = this.#relationAt(bytes, start);
-    if (relation === null) return this.#pass();
+    if (relation === null) return this.#pass(bytes.readUInt32BE(start + 1));
     const after = relation.readTuple(bytes, start + TUPLE_AT, end, this.#writer);
     this.#change('insert', relation, null, after);
   }
 
   #update(bytes: Buffer, start: number, end: number): void {
     const relation = this.#relationAt(bytes, start);
-    if (relation === null) return this.#pass();
+    if (relation === null) return this.#pass(bytes.readUInt32BE(start + 1));
     const oldAt = start + TUPLE_AT;
     const mark = bytes[oldAt - 1];
     const before = mark === TUPLE.new ? null : relation.readTuple(bytes, oldAt, end, this.#writer);
@@ -194,15 +259,15 @@ export class ChangeReader {
 
   #delete(bytes: Buffer, start: number, end: number): void {
     const relation = this.#relationAt(bytes, start);
-    if (relation === null) return this.#pass();
+    if (relation === null) return this.#pass(bytes.readUInt32BE(start + 1));
     this.#change('delete', relation, relation.readTuple(bytes, start + TUPLE_AT, end, this.#writer), null);
   }
 
   #truncate(bytes: Buffer): void {
     for (const id of parseTruncate(bytes).relationIds) {
-      const relation = this.#relations.get(id);
-      if (relation === undefined) throw this.#unknownRelation(id);
-      this.#ordinal++;
+      const relation = this.#relationOf(id);
+      if (relation === null) this.#pass(id);
+      else this.#ordinal++;
       if (relation === null || !this.#hooks.onTruncate(this.#xid, this.#transaction, relation)) continue;
       this.#push({ kind: 'truncate', table: relation.table, position: this.#position(), committedAtMicros: this.#committedAtMicros, version: 0 }, 0);
     }
@@ -216,9 +281,11 @@ export class ChangeReader {
     this.#push({ kind, table: relation.table, before, after, position: this.#position(), committedAtMicros: this.#committedAtMicros, version: 0 }, bytes);
   }
 
-  /** A change that is not wanted. */
-  #pass(): void {
+  /** A change that is not wanted, or of a table that has stopped. */
+  #pass(id: number): void {
     this.#ordinal++;
+    const stopped = this.#stopped.size === 0 ? undefined : this.#stopped.get(id);
+    if (stopped !== undefined) stopped.count++;
   }
 
   #needRow(bytes: Buffer, oldAt: number, newAt: number, relation: Relation): void {
@@ -244,10 +311,19 @@ export class ChangeReader {
   }
 
   #relationAt(bytes: Buffer, start: number): Relation | null {
-    const id = bytes.readUInt32BE(start + 1);
+    return this.#relationOf(bytes.readUInt32BE(start + 1));
+  }
+
+  #relationOf(id: number): Relation | null {
+    if (this.#stopsAhead.size > 0) this.#stopIfReached(id);
     const relation = this.#relations.get(id);
     if (relation === undefined) throw this.#unknownRelation(id);
     return relation;
+  }
+
+  #stopIfReached(id: number): void {
+    const stop = this.#stopsAhead.get(id);
+    if (stop !== undefined && comparePositions(this.nextPosition, stop) >= 0) this.stop(id, this.#relations.get(id)?.table.qualifiedName ?? String(id));
   }
 
   #unknownRelation(id: number): CdcError {

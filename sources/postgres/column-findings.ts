@@ -22,7 +22,10 @@ export function namedColumnProblems(tables: readonly CatalogTable[], config: Pos
 function missing(setting: string, paths: Iterable<string>, known: ReadonlySet<string>, remedy: string): Finding[] {
   return [...paths]
     .filter((path) => !known.has(path))
-    .map((path) => ({ severity: 'error', code: 'TABLE_NOT_FOUND', message: `${setting} has ${path}, but no table of TABLES has such a column.`, remedy }));
+    .map((path) => {
+      const message = `${setting} has ${path}, but no table of TABLES has such a column.`;
+      return { severity: 'error', code: 'TABLE_NOT_FOUND', message, remedy, table: path.split('.').slice(0, 2).join('.') };
+    });
 }
 
 function unkeyedHashes({ masks, settings }: PostgresSourceConfig): Finding[] {

@@ -129,6 +129,7 @@ function notFound(pattern: string): Finding {
     code: 'TABLE_NOT_FOUND',
     message: `TABLES has ${pattern}, but the source has no such table.`,
     remedy: 'Check schema and name (PostgreSQL folds unquoted names to lower case), and the database in SOURCE_URL.',
+    table: pattern,
   };
 }
 
@@ -148,7 +149,12 @@ function tableProblems(table: CatalogTable, rules: SchemaRules, facts: ServerFac
   return [
     ...rightProblems(table, facts),
     ...keyProblems(table),
-    ...unsupported.map((column): Finding => ({ severity: 'error', code: 'TYPE_UNSUPPORTED', ...unsupportedType(table.ref, column) })),
+    ...unsupported.map((column): Finding => ({
+      severity: 'error',
+      code: 'TYPE_UNSUPPORTED',
+      ...unsupportedType(table.ref, column),
+      table: `${table.ref.schema}.${table.ref.name}`,
+    })),
   ];
 }
 

@@ -98,35 +98,16 @@ describe('a table that changes while its source runs', () => {
     expect(rows(run)).toEqual([{ id: 1, a: 'x', b: 0.5 }]);
   });
 
-  test('a column whose type was dropped with it cannot be read: the source says so', async () => {
+  test('a column whose type was dropped with it cannot be read: the table stops', async () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY)');
     const run = await bench.start(STREAM_ONLY);
-    const next = behind(
+    const next = await behind(
       bench,
       run,
       `CREATE TYPE mood AS ENUM ('sad'); ALTER TABLE t ADD a mood; INSERT INTO t VALUES (1, 'sad'); ALTER TABLE t DROP a; DROP TYPE mood`,
     );
-    await expect(next).rejects.toMatchObject({ code: 'TYPE_UNSUPPORTED' });
-  });
-
-  test('a new column of a type that cannot be carried stops the source instead of vanishing', async () => {
-    await using bench = await PostgresBench.open();
-    await bench.query('CREATE TYPE pair AS (a int, b int); CREATE TABLE t (id int PRIMARY KEY)');
-    const run = await bench.start(STREAM_ONLY);
-    await bench.query(`ALTER TABLE t ADD p pair; INSERT INTO t VALUES (1, '(1,2)')`);
-    await expect(run.ended).rejects.toMatchObject({
-      code: 'TYPE_UNSUPPORTED',
-      message: expect.stringContaining('Column p of public.t has the type pair') as string,
-    });
-  });
-
-  test('a table that is renamed stops the source instead of vanishing', async () => {
-    await using bench = await PostgresBench.open();
-    await bench.query('CREATE TABLE t (id int PRIMARY KEY)');
-    const run = await bench.start({ ...STREAM_ONLY, TABLES: 'public.t' });
-    await bench.query('ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (1)');
-    await expect(run.ended).rejects.toMatchObject({ code: 'TABLE_NOT_FOUND', message: 'Table public.t was renamed to public.u.' });
+    expect(next.stopped['public.t']).toMatchObject({ code: 'TYPE_UNSUPPORTED', remedy: expect.stringContaining('new snapshot') as string });
   });
 
   test('what came under an earlier name of a table is not taken for a renaming', async () => {
@@ -166,15 +147,6 @@ describe('columns that are left out', () => {
       { id: 1, note: 'a' },
       { id: 1, note: 'b' },
     ]);
-  });
-
-  test('one of them that is renamed stops the source, since it would now be published', async () => {
-    await using bench = await PostgresBench.open();
-    await bench.query('CREATE TABLE t (id int PRIMARY KEY, secret text)');
-    const run = await bench.start({ ...STREAM_ONLY, EXCLUDE_COLUMNS: 'public.t.secret' });
-    await bench.query(`INSERT INTO t VALUES (1, 's')`);
-    await bench.query(`ALTER TABLE t RENAME secret TO hidden; INSERT INTO t VALUES (2, 's')`);
-    await expect(run.ended).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('public.t.secret') as string });
   });
 
   test('UNKNOWN_TYPES=string carries the text of what is otherwise refused', async () => {

@@ -53,6 +53,13 @@ interface Chunk extends Task {
   readonly passed: PromiseWithResolvers<RangeProgress | undefined>;
 }
 
+/** A table whose truncate waits for its mark. */
+interface Restart {
+  readonly name: string;
+  readonly table: TableSchema;
+  readonly passed: PromiseWithResolvers<void>;
+}
+
 export interface SnapshotBatch {
   readonly records: CdcRecord[];
   readonly bytes: number;
@@ -72,6 +79,8 @@ export interface SnapshotterOptions {
   readonly publish: (batch: SnapshotBatch) => void;
   /** Hands rows of a table without a key on, before the stream starts. */
   readonly emit: (batch: SnapshotBatch) => Promise<void> | undefined;
+  /** Takes note of a table that cannot be read; false where the error is not the table's own. */
+  readonly onUnreadable: (name: string, error: unknown) => boolean;
 }
 
 /**
@@ -98,7 +107,9 @@ export interface SnapshotterOptions {
  *
  * A table without a key offers nothing to tell rows apart by: it is read in one pass before the stream starts, and of
  * the stream's changes those are left out that this pass has seen. Interrupted, it starts over with a truncate. So does
- * a table that was read before and of which changes were missed since.
+ * a table that was read before and of which changes were missed since. There the truncate goes out at a mark of its own,
+ * before the ranges are planned: what the stream brings behind it counts, and what it brought before has to be in the
+ * table as the chunks read it.
  */
 export class Snapshotter {
   readonly #options: SnapshotterOptions;
@@ -111,6 +122,7 @@ export class Snapshotter {
   readonly #rowLimits = new Map<string, number>();
   readonly #underWay = new ReadsUnderWay();
   readonly #chunks = new Map<string, Chunk>();
+  readonly #restarts = new Map<string, Restart>();
   readonly #barriers = new Map<string, Barrier>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<never>();
@@ -124,10 +136,10 @@ export class Snapshotter {
     this.#options = options;
     this.#progress = options.progress;
     this.#failed.promise.catch(() => undefined);
-    for (const [name, { state, rest }] of Object.entries(options.progress.tables)) {
+    for (const [name, { state, rest, startsOver }] of Object.entries(options.progress.tables)) {
       if (state === 'done') continue;
       this.#windows.set(name, new ChunkWindow());
-      if (rest != null) this.#queues.set(name, new RangeQueue(rest));
+      if (rest != null && !startsOver) this.#queues.set(name, new RangeQueue(rest));
     }
   }
 
@@ -155,7 +167,10 @@ export class Snapshotter {
 
   /** A message of the log: where it is a chunk's mark, that chunk is handed on. */
   onMessage(message: LogicalMessage): void {
-    const chunk = message.prefix === markPrefix(this.#options.config) ? this.#chunks.get(message.content) : undefined;
+    if (message.prefix !== markPrefix(this.#options.config)) return;
+    const restart = this.#restarts.get(message.content);
+    if (restart !== undefined) this.#truncate(message.content, restart, formatLsn(message.lsn));
+    const chunk = this.#chunks.get(message.content);
     if (chunk === undefined) return;
     failAt('after-mark-before-publish');
     this.#chunks.delete(chunk.id);
@@ -180,7 +195,28 @@ export class Snapshotter {
   async readKeyless(tables: readonly CatalogTable[]): Promise<void> {
     for (const { ref } of tables) {
       const name = qualified(ref);
-      if (this.#progress.tables[name]?.state !== 'done') await this.#withClient((client) => this.#copyKeyless(client, ref, name));
+      if (this.#progress.tables[name]?.state === 'done') continue;
+      await this.#withClient(async (client) => void (await this.#ifReadable(name, () => this.#copyKeyless(client, ref, name))));
+    }
+  }
+
+  /** Reads no more of a table; what is left of its snapshot is forgotten. */
+  leaveOut(name: string): void {
+    const { [name]: _left, ...others } = this.#progress.tables;
+    this.#progress = { ...this.#progress, tables: others };
+    this.#windows.delete(name);
+    this.#queues.get(name)?.clear();
+    this.#queues.delete(name);
+    for (const [id, restart] of this.#restarts) {
+      if (restart.name !== name) continue;
+      this.#restarts.delete(id);
+      restart.passed.resolve();
+    }
+    for (const chunk of this.#chunks.values()) {
+      if (chunk.name !== name) continue;
+      this.#chunks.delete(chunk.id);
+      this.#underWay.end(chunk.underWay);
+      chunk.passed.resolve(undefined);
     }
   }
 
@@ -188,6 +224,7 @@ export class Snapshotter {
     this.#isStopped = true;
     this.#stopped.resolve();
     for (const chunk of this.#chunks.values()) chunk.passed.resolve(undefined);
+    for (const restart of this.#restarts.values()) restart.passed.resolve();
     for (const client of this.#clients) void disconnect(client);
   }
 
@@ -196,7 +233,10 @@ export class Snapshotter {
     while (this.#isStarted && !this.#isStopped && this.#hasWork() && this.#workers.size < this.#workerLimit) {
       const worker = this.#withClient((client) => this.#work(client)).catch((error: unknown) => this.#failed.reject(error as Error));
       this.#workers.add(worker);
-      void worker.then(() => this.#workers.delete(worker));
+      void worker.then(() => {
+        this.#workers.delete(worker);
+        this.#wake();
+      });
     }
   }
 
@@ -215,8 +255,21 @@ export class Snapshotter {
   async #work(client: Client): Promise<void> {
     await client.query(READ_IN_ORDER);
     for (let task = this.#take(); task !== undefined && !this.#isStopped; task = this.#take()) {
-      if (task.queue === undefined) await this.#plan(client, task.name);
-      else await this.#readRange(client, task);
+      const taken = task;
+      const isDone = await this.#ifReadable(task.name, () => (taken.queue === undefined ? this.#plan(client, taken.name) : this.#readRange(client, taken)));
+      if (!isDone) return;
+    }
+  }
+
+  /** False where the table cannot be read; then the connection is in the midst of something, and of no further use. */
+  async #ifReadable(name: string, read: () => Promise<void>): Promise<boolean> {
+    try {
+      await read();
+      return true;
+    } catch (error) {
+      if (this.#isStopped || !this.#options.onUnreadable(name, error)) throw error;
+      this.#planning.delete(name);
+      return false;
     }
   }
 
@@ -239,12 +292,29 @@ export class Snapshotter {
     const view = await openView(client, parseName(name));
     if (view !== undefined) {
       await closeView(client);
+      if (this.#tableProgress(name)?.startsOver === true) await this.#startOver(client, name, this.#versionOf(view).table);
       if (this.#options.mayHaveWriters) await writersAreOver(client, view.table, () => this.#isStopped);
       ranges = await planRanges(client, view.table, keyOf(view.table), this.#workerLimit);
     }
-    this.#queues.set(name, new RangeQueue(ranges));
     this.#planning.delete(name);
+    if (this.#tableProgress(name) === undefined) return;
+    this.#queues.set(name, new RangeQueue(ranges));
     this.#wake();
+  }
+
+  async #startOver(client: Client, name: string, table: TableSchema): Promise<void> {
+    const [id, passed] = [randomUUID(), Promise.withResolvers<void>()];
+    this.#restarts.set(id, { name, table, passed });
+    await client.query(WRITE_MARK, [markPrefix(this.#options.config), id]);
+    await passed.promise;
+  }
+
+  #truncate(id: string, { name, table, passed }: Restart, position: string): void {
+    this.#restarts.delete(id);
+    this.#windows.get(name)?.startOver();
+    this.#advance(name, { ...this.#requireProgress(name), state: 'running', startsOver: false });
+    this.#options.publish({ records: [schemaRecord(table, position), truncateRecord(table, position)], bytes: 0, snapshot: this.#progress });
+    passed.resolve();
   }
 
   async #readRange(client: Client, { name, queue, range }: Task): Promise<void> {
@@ -264,7 +334,7 @@ export class Snapshotter {
     this.#options.log.warn({ table: name }, 'snapshot: reading the table anew, since it was written to another file or has another key');
     queue.clear();
     this.#queues.delete(name);
-    this.#progress = { ...this.#progress, tables: { ...this.#progress.tables, [name]: { ...this.#tableProgress(name), rows: 0 } } };
+    this.#progress = { ...this.#progress, tables: { ...this.#progress.tables, [name]: { ...this.#requireProgress(name), rows: 0 } } };
   }
 
   /** Undefined where the table has to be planned anew. */
@@ -273,12 +343,17 @@ export class Snapshotter {
     const view = await openView(client, parseName(task.name));
     const visibility = parseVisibility(view?.snapshot ?? '');
     if (view !== undefined) this.#underWay.opened(underWay, (xid) => isVisible(visibility, xid));
-    const read = view === undefined ? undefined : await this.#read(client, view, task);
+    const read = view === undefined ? undefined : await this.#read(client, view, task).catch((error: unknown) => this.#giveUp(underWay, error));
     if (view !== undefined) await closeView(client);
     if (view === undefined) this.#options.log.warn({ table: task.name }, 'snapshot: the table was dropped meanwhile');
     if (view === undefined || read !== undefined) return { ...task, id: randomUUID(), read, visibility, underWay, passed: Promise.withResolvers() };
     this.#underWay.end(underWay);
     return undefined;
+  }
+
+  #giveUp(underWay: ReadUnderWay, error: unknown): never {
+    this.#underWay.end(underWay);
+    throw error;
   }
 
   async #read(client: Client, view: TableView, { name, range }: Task): Promise<ChunkRows | undefined> {
@@ -301,7 +376,7 @@ export class Snapshotter {
   /** Publishes a chunk's rows together with what is then left; gives what is left of its range. */
   #handOn(chunk: Chunk, rows: readonly Row[], position: string): RangeProgress | undefined {
     const { name, read } = chunk;
-    const before = this.#tableProgress(name);
+    const before = this.#requireProgress(name);
     const rest = moveOn(chunk);
     const isPlanned = this.#queues.get(name) === chunk.queue;
     this.#advance(name, {
@@ -309,10 +384,8 @@ export class Snapshotter {
       state: isPlanned && chunk.queue.isDone ? 'done' : 'running',
       rows: before.rows + (read?.rows.length ?? 0),
       rest: isPlanned ? chunk.queue.rest : null,
-      startsOver: before.startsOver && read === undefined,
     });
     const records = read === undefined ? [] : [schemaRecord(read.table, position)];
-    if (read !== undefined && before.startsOver) records.push(truncateRecord(read.table, position));
     this.#options.publish({ records: [...records, ...readRecords(rows, position)], bytes: read?.bytes ?? 0, snapshot: this.#progress });
     if (this.isDone) this.#options.log.info('snapshot: done');
     return rest;
@@ -324,7 +397,12 @@ export class Snapshotter {
     return range;
   }
 
-  #tableProgress(name: string): TableProgress {
+  /** Undefined where the table is left out. */
+  #tableProgress(name: string): TableProgress | undefined {
+    return this.#progress.tables[name];
+  }
+
+  #requireProgress(name: string): TableProgress {
     return this.#progress.tables[name] as TableProgress;
   }
 
@@ -339,7 +417,7 @@ export class Snapshotter {
     const view = await openView(client, ref);
     if (view === undefined) return;
     const { table, columns } = this.#versionOf(view);
-    const before = this.#tableProgress(name);
+    const before = this.#requireProgress(name);
     const truncate = before.startsOver ? [truncateRecord(table, START)] : [];
     this.#advance(name, { ...before, state: 'running', rows: 0, startsOver: true, note: null });
     await this.#emit([schemaRecord(table, START), ...truncate], 0);
@@ -350,7 +428,7 @@ export class Snapshotter {
       const rows = reader.read(piece);
       const records = readRecords(rows, START, count);
       count += rows.length;
-      this.#advance(name, { ...this.#tableProgress(name), rows: count });
+      this.#advance(name, { ...this.#requireProgress(name), rows: count });
       await this.#emit(
         records,
         rows.reduce((sum, row) => sum + row.byteLength + ROW_OVERHEAD_BYTES, 0),

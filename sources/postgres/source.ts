@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
-import type { Checkpoint, Emit, RecordBatch, SnapshotProgress, Source, SourceLag } from '../../shared/connector/source.ts';
+import type { Checkpoint, Emit, RecordBatch, SnapshotProgress, Source, SourceLag, TableProgress } from '../../shared/connector/source.ts';
+import { carryingOf, stopsTable } from '../../shared/connector/stopped-table.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
@@ -10,7 +11,7 @@ import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts'
 import { type CatalogTable, topicKeyOf } from './catalog.ts';
 import { ChangeReader, type IncompleteRecord } from './change-reader.ts';
 import { connect, disconnect, toPostgresError, withClient } from './client.ts';
-import type { PostgresSourceConfig } from './config.ts';
+import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
@@ -18,6 +19,7 @@ import { findProblems, prepare, readFacts, schemaRules } from './setup.ts';
 import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
 import { planSnapshot } from './snapshot-plan.ts';
 import { LAG } from './statements.ts';
+import { TableStops } from './table-stops.ts';
 import { TableVersions } from './table-versions.ts';
 import { isVisible, parseVisibility, SEEN_NOW } from './visibility.ts';
 
@@ -25,6 +27,8 @@ import { isVisible, parseVisibility, SEEN_NOW } from './visibility.ts';
 const LONGEST_WAIT_MS = 2000;
 /** Records are handed on once they weigh this much, and at the latest when the socket has nothing more. */
 const BATCH_BYTES = 256 * 1024;
+
+const STARTS_OVER: TableProgress = { state: 'running', rows: 0, expectedRows: 0, rest: null, startsOver: true, note: null };
 
 interface CommitEnd {
   readonly transaction: string;
@@ -41,8 +45,11 @@ export class PostgresSource implements Source {
   readonly #failure = Promise.withResolvers<never>();
   readonly #reader: ChangeReader;
   #tables: TableVersions | undefined;
+  #stops: TableStops;
   #confirmedAtStart = 0n;
   #missed: readonly TableRef[] = [];
+  /** Tables that were stopped, and are so no longer. */
+  #lifted: readonly TableRef[] = [];
   #stream: ReplicationStream | undefined;
   #snapshotter: Snapshotter | undefined;
   #client: Client | undefined;
@@ -60,8 +67,11 @@ export class PostgresSource implements Source {
     this.#config = config;
     this.#context = context;
     this.#failure.promise.catch(() => undefined);
+    this.#stops = new TableStops({}, carryingOf(config.settings));
     this.#reader = new ChangeReader({
       resolve: (message, xid) => this.#requireTables().resolve(message, xid),
+      stopOf: (table) => this.#stops.positionOf(table),
+      onStop: (table, position, error) => this.#onStop(table, position, error),
       onMessage: (message) => this.#onMessage(message),
       onChange: (xid, position, relation, row) => this.#snapshotter?.touch(xid, position, relation.table, row) ?? true,
       onTruncate: (xid, position, relation) => this.#snapshotter?.truncate(xid, position, relation.table) ?? true,
@@ -78,7 +88,9 @@ export class PostgresSource implements Source {
       const facts = await readFacts(client);
       const { tables, published, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
       this.#confirmedAtStart = confirmedLsn;
-      this.#missed = published;
+      this.#stops = new TableStops(from.stopped ?? {}, carryingOf(this.#config.settings));
+      this.#lifted = this.#liftStops(tables);
+      this.#missed = [...published, ...this.#lifted];
       this.#tables = new TableVersions(tables, schemaRules(this.#config, facts.database), {
         clientThatSees: (xid) => this.#clientThatSees(xid),
         announce: (table) => this.#reader.announce(table),
@@ -92,10 +104,11 @@ export class PostgresSource implements Source {
     this.#position = this.#acknowledged = from.position;
     this.#client = await connect(this.#config);
     const { tables } = this.#requireTables();
-    this.#snapshotter = this.#createSnapshotter(from, tables);
+    const going = tables.filter(({ ref }) => this.#stops.positionOf(`${ref.schema}.${ref.name}`) === undefined);
+    this.#snapshotter = this.#createSnapshotter(from, going);
     try {
       await this.#storePlan(from);
-      await this.#snapshotter?.readKeyless(tables.filter((table) => topicKeyOf(table, this.#requireTables().rules).length === 0));
+      await this.#snapshotter?.readKeyless(going.filter((table) => topicKeyOf(table, this.#requireTables().rules).length === 0));
       await this.#streamFrom(from);
     } finally {
       await this.#close();
@@ -124,14 +137,58 @@ export class PostgresSource implements Source {
 
   async lag(): Promise<SourceLag> {
     const { rows } = (await this.#client?.query<{ bytes: number }>(LAG, [this.#config.slot])) ?? { rows: [] };
-    return { bytes: rows[0]?.bytes ?? null };
+    return { bytes: rows[0]?.bytes ?? null, passedOver: this.#reader.passedOver };
   }
 
   /** Tables that were taken out of TABLES are forgotten for good: they start anew when they come back. */
   async #storePlan({ snapshot }: Checkpoint): Promise<void> {
-    const plan = this.#snapshotter?.progress;
-    if (plan === undefined || snapshot === null || isDeepStrictEqual(plan, snapshot)) return;
-    await this.#emit?.({ records: [], bytes: 0, snapshot: plan });
+    const [plan, stopped] = [this.#snapshotter?.progress, this.#stops.take()];
+    const isNew = plan !== undefined && snapshot !== null && !isDeepStrictEqual(plan, snapshot);
+    if (isNew || stopped !== undefined) await this.#emit?.({ records: [], bytes: 0, ...(isNew ? { snapshot: plan } : {}), stopped });
+  }
+
+  /**
+   * Tables that were stopped under settings that have changed begin anew, with a truncate and a snapshot; those that are
+   * not asked for any more are forgotten.
+   */
+  #liftStops(tables: readonly CatalogTable[]): readonly TableRef[] {
+    const lifted = tables.map(({ ref }) => ref).filter(({ schema, name }) => this.#stops.outdated.includes(`${schema}.${name}`));
+    for (const { schema, name } of lifted) this.#lift(`${schema}.${name}`);
+    for (const name of this.#stops.names) if (!this.#isAskedFor(name)) this.#stops.lift(name);
+    return lifted;
+  }
+
+  /** Where a table was stopped before its first chunk, the stream may have published some of it: that does not count either. */
+  #withLifted(snapshot: SnapshotProgress | null): SnapshotProgress | null {
+    if (this.#lifted.length === 0) return snapshot;
+    const lifted = this.#lifted.map(({ schema, name }) => [`${schema}.${name}`, STARTS_OVER] as const);
+    return { ...snapshot, tables: { ...snapshot?.tables, ...Object.fromEntries(lifted) } };
+  }
+
+  #lift(table: string): void {
+    this.#stops.lift(table);
+    if (this.#config.settings.SNAPSHOT_MODE !== 'never') return;
+    this.#context.log.warn({ table }, 'the table goes on without what was passed over while it was stopped, since SNAPSHOT_MODE is never');
+  }
+
+  #isAskedFor(name: string): boolean {
+    const dot = name.indexOf('.');
+    const table = { schema: name.slice(0, dot), name: name.slice(dot + 1) };
+    return this.#config.tablePatterns.some((pattern) => matchesPattern(pattern, table));
+  }
+
+  #onStop(table: string, position: SourcePosition, error: CdcError): void {
+    this.#stops.stop(table, error, position);
+    this.#snapshotter?.leaveOut(table);
+  }
+
+  /** What the snapshot cannot read of a table stops it on the stream too. Whether that was all that was wrong. */
+  #onUnreadable(table: string, error: unknown): boolean {
+    if (!stopsTable(error)) return false;
+    this.#onStop(table, this.#reader.nextPosition, error);
+    const id = this.#requireTables().find(table)?.id;
+    if (id !== undefined) this.#reader.stop(id, table);
+    return true;
   }
 
   async #streamFrom(from: Checkpoint): Promise<void> {
@@ -176,11 +233,12 @@ export class PostgresSource implements Source {
       config: this.#config,
       rules: this.#requireTables().rules,
       log: this.#context.log,
-      progress: planSnapshot(tables, from.snapshot, this.#missed),
+      progress: planSnapshot(tables, this.#withLifted(from.snapshot), this.#missed),
       adopt: (version) => this.#requireTables().adopt(version),
       publish: (batch) => this.#publishChunk(batch),
       emit: (batch) => this.#emit?.(batch),
       mayHaveWriters: from.position !== null || from.snapshot !== null,
+      onUnreadable: (table, error) => this.#onUnreadable(table, error),
     });
   }
 
@@ -220,16 +278,18 @@ export class PostgresSource implements Source {
     clearImmediate(this.#flushTimer);
     this.#flushTimer = undefined;
     const { records, incomplete, bytes } = this.#reader.take();
+    const stopped = this.#stops.take();
+    const stops = stopped && { records: [], bytes: 0, stopped, snapshot: this.#snapshotter?.progress };
     if (incomplete.length > 0) {
-      const completed = this.#complete(records, incomplete).then(() => this.#handOn({ records, bytes }, next));
+      const completed = this.#complete(records, incomplete).then(() => this.#handOn({ records, bytes }, stops, next));
       return this.#suspend(completed);
     }
-    this.#handOn({ records, bytes }, next);
+    this.#handOn({ records, bytes }, stops, next);
   }
 
   #handOn(...batches: readonly (RecordBatch | undefined)[]): void {
     for (const [index, batch] of batches.entries()) {
-      if (batch === undefined || (batch.records.length === 0 && batch.snapshot === undefined)) continue;
+      if (batch === undefined || (batch.records.length === 0 && batch.snapshot === undefined && batch.stopped === undefined)) continue;
       // What a snapshot hands on moves no position.
       const last = batch.snapshot === undefined ? batch.records.findLast(({ kind }) => kind !== 'schemaChange') : undefined;
       if (last !== undefined) this.#position = last.position;
@@ -247,7 +307,11 @@ export class PostgresSource implements Source {
       seen = entry.xid;
       const record = records[entry.index] as RowRecord;
       const { ref, isPartitioned } = this.#requireTables().find(record.table.qualifiedName) ?? { ref: record.table.ref, isPartitioned: false };
-      records[entry.index] = await rereadRow(client, record, entry, { ref, isPartitioned });
+      records[entry.index] = await rereadRow(client, record, entry, { ref, isPartitioned }).catch((error: unknown) => {
+        // The row as it is by now cannot be carried: so the stream will find when it comes to that.
+        if (!stopsTable(error)) throw error;
+        return record;
+      });
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { stopsTable } from '../../shared/connector/stopped-table.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import {
@@ -14,6 +15,8 @@ import {
 } from './catalog.ts';
 import type { RelationMessage } from './parser.ts';
 import { Relation } from './relation.ts';
+
+type ProtectingSetting = 'EXCLUDE_COLUMNS' | 'MASK_COLUMNS';
 
 export interface VersionHooks {
   /** A connection whose answers are as of after that transaction. */
@@ -33,12 +36,25 @@ export class TableVersions {
   readonly #versions = new Map<string, TableVersion>();
   /** What the log last said of each table, by its id. */
   readonly #messages = new Map<number, RelationMessage>();
+  /** Columns to be left out or masked that no table has at the start. */
+  readonly #lost: readonly string[];
 
   constructor(tables: readonly CatalogTable[], rules: SchemaRules, hooks: VersionHooks) {
     this.rules = rules;
     this.#hooks = hooks;
+    const present = new Set(tables.flatMap(({ ref, columns }) => columns.map(({ name }) => columnPath(ref, name))));
+    this.#lost = [...rules.excluded, ...rules.masks.keys()].filter((path) => !present.has(path));
     this.#catalog = new Map(tables.map((table) => [`${table.ref.schema}.${table.ref.name}`, table]));
-    for (const table of tables) this.adopt(toTableVersion(table, rules));
+    for (const table of tables) this.#adoptIfPossible(table);
+  }
+
+  /** A table that cannot be carried as it is now stops once the log has come to that: what was written before may well be. */
+  #adoptIfPossible(table: CatalogTable): void {
+    try {
+      this.adopt(toTableVersion(table, this.rules));
+    } catch (error) {
+      if (!stopsTable(error)) throw error;
+    }
   }
 
   get tables(): readonly CatalogTable[] {
@@ -54,8 +70,9 @@ export class TableVersions {
     return this.#catalog.get(name);
   }
 
-  /** One schema object a version, so that what hangs on it downstream is built once. */
+  /** One schema object a version, so that what hangs on it downstream is built once. Throws `CONFIG_INVALID`. */
   adopt(version: TableVersion): TableVersion {
+    this.#assertNoneLost(version);
     const current = this.#versions.get(version.table.qualifiedName);
     if (current?.table.fingerprint === version.table.fingerprint) return { table: current.table, columns: version.columns };
     this.#versions.set(version.table.qualifiedName, version);
@@ -82,6 +99,7 @@ export class TableVersions {
     const [now] = await describeTables(await this.#hooks.clientThatSees(xid), [known.ref]);
     if (now?.id === id) return null;
     throw new CdcError('TABLE_NOT_FOUND', `Table ${known.ref.schema}.${known.ref.name} was renamed to ${schema}.${name}.`, {
+      context: { table: `${known.ref.schema}.${known.ref.name}` },
       remedy: 'Put the new name into TABLES; its topic will be another one, with a snapshot of its own.',
     });
   }
@@ -101,7 +119,7 @@ export class TableVersions {
       'TYPE_UNSUPPORTED',
       `Table ${message.schema}.${message.name} has changed again before its earlier change was read, and a type of its columns was dropped meanwhile.`,
       {
-        remedy: 'Take it out of TABLES, or start under a new SOURCE_NAME.',
+        remedy: 'Take a new snapshot of the table: what was written under the lost type cannot be read any more.',
       },
     );
   }
@@ -112,12 +130,22 @@ export class TableVersions {
     const before = this.#messages.get(message.id)?.columns ?? [];
     const paths = before.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(message, name));
     for (const path of paths) {
-      const setting = this.rules.excluded.has(path) ? 'EXCLUDE_COLUMNS' : this.rules.masks.has(path) ? 'MASK_COLUMNS' : undefined;
-      if (setting === undefined) continue;
-      throw new CdcError('CONFIG_INVALID', `Column ${path} of ${setting} was renamed or dropped: what it held could now be published.`, {
-        remedy: `Put the name that it has now into ${setting}.`,
-      });
+      const setting = this.#protecting(path);
+      if (setting !== undefined) throw unprotected(path, setting);
     }
+  }
+
+  /** Nor is one published that was renamed before the start. */
+  #assertNoneLost({ table, columns }: TableVersion): void {
+    const names = new Set(columns.map(({ name }) => columnPath(table, name)));
+    const lost = this.#lost.find((path) => path.startsWith(`${table.qualifiedName}.`) && !names.has(path));
+    const setting = lost === undefined ? undefined : this.#protecting(lost);
+    if (lost !== undefined && setting !== undefined) throw unprotected(lost, setting);
+  }
+
+  #protecting(path: string): ProtectingSetting | undefined {
+    if (this.rules.excluded.has(path)) return 'EXCLUDE_COLUMNS';
+    return this.rules.masks.has(path) ? 'MASK_COLUMNS' : undefined;
   }
 
   #relation(version: TableVersion): Relation {
@@ -125,4 +153,10 @@ export class TableVersions {
     if (adopted.table === version.table) this.#hooks.announce(version.table);
     return new Relation(adopted.table, version.columns);
   }
+}
+
+function unprotected(path: string, setting: ProtectingSetting): CdcError {
+  return new CdcError('CONFIG_INVALID', `Column ${path} of ${setting} was renamed or dropped: what it held could now be published.`, {
+    remedy: `Put the name that it has now into ${setting}, or take it out if it was dropped.`,
+  });
 }

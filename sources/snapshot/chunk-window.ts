@@ -66,6 +66,14 @@ export class ChunkWindow {
     this.#truncatedBy = transaction;
   }
 
+  /**
+   * Notes that what the stream has brought up to here does not count, a truncate of ours being behind it: who reads the
+   * table has to see all of it.
+   */
+  startOver(): void {
+    this.#overflow();
+  }
+
   /** Forgets what no read needs that sees at least these transactions: neither one that is under way nor a later one. */
   forget(isVisible: IsVisible): void {
     for (const transaction of this.#lost) if (isVisible(transaction)) this.#lost.delete(transaction);

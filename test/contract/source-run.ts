@@ -1,4 +1,5 @@
 import type { Checkpoint, RecordBatch, SnapshotProgress, Source } from '../../shared/connector/source.ts';
+import type { StoppedTables } from '../../shared/connector/stopped-table.ts';
 import { comparePositions, type SourcePosition } from '../../shared/record/position.ts';
 import { type CdcRecord, isRowRecord, type RowRecord } from '../../shared/record/record.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
@@ -24,6 +25,7 @@ export class SourceRun {
   overlaps = 0;
   #position: SourcePosition | null;
   #snapshot: SnapshotProgress | null;
+  #stopped: StoppedTables;
   #ended: Promise<void> = Promise.resolve();
   #failure: unknown;
   #hold: PromiseWithResolvers<void> | undefined;
@@ -36,14 +38,19 @@ export class SourceRun {
     this.from = from;
     this.#position = from.position;
     this.#snapshot = from.snapshot;
+    this.#stopped = from.stopped ?? {};
   }
 
   get checkpoint(): Checkpoint {
-    return { position: this.#position, snapshot: this.#snapshot };
+    return { position: this.#position, snapshot: this.#snapshot, stopped: this.#stopped };
   }
 
   get snapshot(): SnapshotProgress | null {
     return this.#snapshot;
+  }
+
+  get stopped(): StoppedTables {
+    return this.#stopped;
   }
 
   start(): void {
@@ -109,6 +116,8 @@ export class SourceRun {
     this.largestBatch = Math.max(this.largestBatch, batch.bytes);
     for (const record of batch.records) this.#take(record);
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
+    const stopped = Object.entries({ ...this.#stopped, ...batch.stopped }).filter(([, stop]) => stop !== null);
+    this.#stopped = Object.fromEntries(stopped) as StoppedTables;
     if (this.acknowledges) this.acknowledge();
     this.#tell();
     if (this.#hold === undefined) return undefined;
