@@ -17,6 +17,7 @@ export class EnvelopeDecoder {
   readonly #topic: string;
   readonly #reader = new RowReader(Buffer.alloc(0));
   readonly #columnByField: ReadonlyMap<string, number>;
+  readonly #meta: DecodedMeta = { bytes: Buffer.alloc(0), positionAt: 0, committedAtMicros: 0, version: 0 };
 
   constructor(table: TableSchema, topic: string) {
     this.table = table;
@@ -66,7 +67,12 @@ export class EnvelopeDecoder {
     if (kind === undefined) throw new RangeError(`no op ${op}`);
     const before = beforeStart < 0 ? null : new Row(this.table, bytes, beforeStart, beforeEnd, null);
     const after = afterStart < 0 ? null : new Row(this.table, bytes, afterStart, afterEnd, unchanged);
-    return new DecodedRow(kind, before, after, { bytes, positionAt, committedAtMicros, version });
+    const meta = this.#meta;
+    meta.bytes = bytes;
+    meta.positionAt = positionAt;
+    meta.committedAtMicros = committedAtMicros;
+    meta.version = version;
+    return new DecodedRow(kind, before, after, meta);
   }
 
   /** Where the row begins that stands here, or -1; moves behind it. */
@@ -103,11 +109,12 @@ export class EnvelopeDecoder {
   }
 }
 
+/** What a record keeps beside its rows. One for all records of a decoder: each copies it. */
 interface DecodedMeta {
-  readonly bytes: Buffer;
-  readonly positionAt: number;
-  readonly committedAtMicros: number;
-  readonly version: number;
+  bytes: Buffer;
+  positionAt: number;
+  committedAtMicros: number;
+  version: number;
 }
 
 /** A row record that reads its position only when it is asked for it: sinks want the last one of a batch. */

@@ -5,6 +5,10 @@ import type { Value } from './value.ts';
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 const MIN_SAFE = -MAX_SAFE;
+/** 2^28: four bytes of seven bits. */
+const LOW_BITS = 0x10000000;
+/** Above this the zig-zag form is beyond 2^53. */
+const HIGHEST_SAFE = 0x1ffffff;
 
 /**
  * Reads the bytes that `RowWriter` wrote: the primitives of Avro's binary encoding, at a moving position.
@@ -110,21 +114,30 @@ export class RowReader {
     return (zigzag >>> 1) ^ -(zigzag & 1);
   }
 
-  /** A number where it is a safe integer, else a bigint. */
+  /** A number where it is a safe integer, else a bigint. Two halves of 28 bits, each in 32-bit integers. */
   long(): number | bigint {
-    const start = this.position;
-    let zigzag = 0;
-    let factor = 1;
-    for (let count = 0; count < 8; count++) {
-      const byte = this.#byte();
-      zigzag += (byte & 0x7f) * factor;
-      if (byte < 0x80 && zigzag <= Number.MAX_SAFE_INTEGER) {
-        return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
-      }
-      if (byte < 0x80) break;
-      factor *= 0x80;
+    const bytes = this.#bytes;
+    let at = this.position;
+    let byte = bytes[at++] as number;
+    let low = byte & 0x7f;
+    for (let shift = 7; byte > 0x7f && shift < 28; shift += 7) {
+      byte = bytes[at++] as number;
+      low |= (byte & 0x7f) << shift;
     }
-    this.position = start;
+    let high = 0;
+    for (let shift = 0; byte > 0x7f && shift < 28; shift += 7) {
+      byte = bytes[at++] as number;
+      high |= (byte & 0x7f) << shift;
+    }
+    if (at > bytes.length) throw new RangeError('the row ends too early');
+    if (byte > 0x7f || high > HIGHEST_SAFE) return this.#largeLong();
+    this.position = at;
+    if (high === 0) return (low >>> 1) ^ -(low & 1);
+    const zigzag = high * LOW_BITS + low;
+    return (low & 1) === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+  }
+
+  #largeLong(): number | bigint {
     const value = this.#bigLong();
     return value >= MIN_SAFE && value <= MAX_SAFE ? Number(value) : value;
   }

@@ -2,6 +2,10 @@ import { RowReader, skipValue } from './row-reader.ts';
 import type { TableSchema } from './table-schema.ts';
 import { UNCHANGED, type Value } from './value.ts';
 
+/** Columns of a key for which nothing is allocated. */
+const USUAL_KEY = 8;
+const SCRATCH = new Int32Array(USUAL_KEY * 2);
+
 /**
  * One image of one row: positional, immutable, decoded only when asked.
  *
@@ -62,10 +66,11 @@ export class Row {
 
   /** The key as text that is equal exactly for equal keys; '' for a table without a key. For maps, not for people. */
   keyText(): string {
-    const ranges = new Int32Array(this.table.key.length * 2);
+    const { length } = this.table.key;
+    const ranges = length <= USUAL_KEY ? SCRATCH : new Int32Array(length * 2);
     this.keyRanges(ranges);
     let text = '';
-    for (let place = 0; place < ranges.length; place += 2) {
+    for (let place = 0; place < length * 2; place += 2) {
       text += this.bytes.latin1Slice(ranges[place], ranges[place + 1]);
     }
     return text;

@@ -39,10 +39,11 @@ function toRows({ states, records, deleteMode }: KeyedInput): OutgoingRow[] {
   });
 
   function imageOf(state: RowState, rowWriter: RowWriter, last: ReadonlyMap<string, readonly Value[]>): Row {
-    const { record, isDeleted, values } = state;
+    const { record, isDeleted } = state;
     const image = (record.after ?? record.before) as Row;
-    if (!isDeleted) return image.unchanged === null ? image : rowWriter.row(image.table, values);
-    return deleteMode === 'hard' ? image : rowWriter.row(image.table, withLastValues(values, last.get(image.keyText())));
+    // Asked for its values, a state decodes its row: most rows go on as bytes.
+    if (!isDeleted) return image.unchanged === null ? image : rowWriter.row(image.table, state.values);
+    return deleteMode === 'hard' ? image : rowWriter.row(image.table, withLastValues(state.values, last.get(image.keyText())));
   }
 }
 

@@ -86,16 +86,17 @@ export class FetchedRecord {
   }
 }
 
+/** Where a record lies. One for all records of a batch: each copies what it keeps. */
 interface RecordPlace {
   readonly context: BatchContext;
   readonly bytes: Buffer;
-  readonly offset: number;
-  readonly timestampDelta: number;
-  readonly keyStart: number;
-  readonly keyEnd: number;
-  readonly valueStart: number;
-  readonly valueEnd: number;
-  readonly headers: Headers;
+  offset: number;
+  timestampDelta: number;
+  keyStart: number;
+  keyEnd: number;
+  valueStart: number;
+  valueEnd: number;
+  headers: Headers;
 }
 
 interface FetchDecoder {
@@ -143,12 +144,12 @@ function codecOf(id: number): Compression {
 
 class RecordScanner {
   readonly #bytes: Buffer;
-  readonly #context: BatchContext;
+  readonly #place: RecordPlace;
   #at = 0;
 
   constructor(bytes: Buffer, context: BatchContext) {
     this.#bytes = bytes;
-    this.#context = context;
+    this.#place = { context, bytes, offset: 0, timestampDelta: 0, keyStart: 0, keyEnd: 0, valueStart: 0, valueEnd: 0, headers: NO_HEADERS };
   }
 
   records(count: number): FetchedRecord[] {
@@ -158,31 +159,24 @@ class RecordScanner {
   }
 
   #record(): FetchedRecord {
+    const place = this.#place;
     const length = this.#varint();
     const end = this.#at + length;
     this.#at++;
-    const timestampDelta = this.#varint();
-    const offset = this.#context.baseOffset + this.#varint();
+    place.timestampDelta = this.#varint();
+    place.offset = place.context.baseOffset + this.#varint();
     const keyLength = this.#varint();
-    const keyStart = this.#at;
+    place.keyStart = this.#at;
+    place.keyEnd = this.#at + keyLength;
     this.#at += Math.max(keyLength, 0);
     const valueLength = this.#varint();
-    const valueStart = this.#at;
+    place.valueStart = this.#at;
+    place.valueEnd = this.#at + valueLength;
     this.#at += Math.max(valueLength, 0);
     const headerCount = this.#varint();
-    const headers = headerCount === 0 ? NO_HEADERS : this.#headers(headerCount);
+    place.headers = headerCount === 0 ? NO_HEADERS : this.#headers(headerCount);
     this.#at = end;
-    return new FetchedRecord({
-      context: this.#context,
-      bytes: this.#bytes,
-      offset,
-      timestampDelta,
-      keyStart,
-      keyEnd: keyStart + keyLength,
-      valueStart,
-      valueEnd: valueStart + valueLength,
-      headers,
-    });
+    return new FetchedRecord(place);
   }
 
   #headers(count: number): Headers {
