@@ -9,14 +9,17 @@ export interface PostgresQuery {
   readonly columns: readonly ColumnDef[];
   /** Names of the columns to sort by. */
   readonly sortedBy: readonly string[];
+  /** A condition on the rows. */
+  readonly where?: string | undefined;
   /** A column that marks rows to leave out. */
   readonly deletedColumn?: string | undefined;
 }
 
-export function buildPostgresQuery({ table, columns, sortedBy, deletedColumn }: PostgresQuery): string {
+export function buildPostgresQuery({ table, columns, sortedBy, where: condition, deletedColumn }: PostgresQuery): string {
   const cells = columns.map((column) => buildPostgresCell(column));
   const order = columns.filter(({ name }) => sortedBy.includes(name)).toSorted((a, b) => sortedBy.indexOf(a.name) - sortedBy.indexOf(b.name));
-  const from = `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`;
+  const name = `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`;
+  const from = condition === undefined ? name : `(SELECT * FROM ${name} WHERE (${condition}\n))`;
   const where = deletedColumn === undefined ? '' : ` WHERE NOT ${columnOf(deletedColumn)}`;
   return `SELECT ${cells.join(', ')} FROM ${from} AS t${where} ORDER BY ${order.map(buildOrder).join(', ')}`;
 }

@@ -41,7 +41,7 @@ export async function verify({ source, target, onTable }: VerifyOptions): Promis
     const tables = await findTables(client, source);
     const reports: TableReport[] = [];
     for (const table of tables) {
-      const report = await verifyTable(client, table, target);
+      const report = await verifyTable(client, { table, target, where: source.filters.get(table.qualifiedName) });
       reports.push(report);
       onTable?.(report);
     }
@@ -63,6 +63,9 @@ async function findTables(client: Client, source: PostgresSourceConfig): Promise
     excluded,
     masks: new Map(),
     keys,
+    published: new Map(),
+    sendsGenerated: false,
+    widensLists: false,
     decimals: settings.DECIMAL_HANDLING,
     timeUnit: settings.TIME_PRECISION,
     unknown: 'string',
@@ -80,10 +83,17 @@ async function catalogue(client: Client, source: PostgresSourceConfig): Promise<
   }
 }
 
-async function verifyTable(client: Client, table: TableSchema, target: VerifyTarget): Promise<TableReport> {
+interface Job {
+  readonly table: TableSchema;
+  readonly target: VerifyTarget;
+  /** The rows that the source publishes. */
+  readonly where: string | undefined;
+}
+
+async function verifyTable(client: Client, { table, target, where }: Job): Promise<TableReport> {
   const sortedBy = (table.key.length === 0 ? table.columns : table.keyColumns).map(({ name }) => name);
   const wanted = { columns: table.columns, sortedBy };
-  const sourceRows = () => readPostgres(client, { table: table.ref, ...wanted }, target.limits);
+  const sourceRows = () => readPostgres(client, { table: table.ref, where, ...wanted }, target.limits);
   const present = await target.columnsOf(table.ref);
   const missing = table.columns.filter(({ name }) => present?.includes(name) !== true).map(({ name }) => name);
   const plan = planOf(table, sortedBy);

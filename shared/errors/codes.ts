@@ -87,6 +87,12 @@ export const CODES = {
     meaning: 'A column has a type that cannot be carried without loss.',
     remedy: 'Exclude the column with EXCLUDE_COLUMNS, or set UNKNOWN_TYPES=string.',
   },
+  SETUP_CHANGED: {
+    action: 'retry',
+    exitCode: EXIT.failed,
+    meaning: 'A table has changed in a way that asks for a new set-up of the source.',
+    remedy: 'We set up anew by ourselves.',
+  },
   SLOT_IN_USE: {
     action: 'retry',
     exitCode: EXIT.failed,

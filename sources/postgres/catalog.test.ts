@@ -61,8 +61,8 @@ describe('a table as the catalogue has it', () => {
 
 describe('a Relation message', () => {
   test('fits the catalogue where columns, types, identity and key are the same', () => {
-    expect(matches(relationMessage(T), T)).toBe(true);
-    expect(matches(relationMessage({ ...T, replicaIdentity: 'f' }), { ...T, replicaIdentity: 'f' })).toBe(true);
+    expect(matches(relationMessage(T), T, RULES)).toBe(true);
+    expect(matches(relationMessage({ ...T, replicaIdentity: 'f' }), { ...T, replicaIdentity: 'f' }, RULES)).toBe(true);
   });
 
   const changed: readonly (readonly [string, CatalogTable])[] = [
@@ -77,8 +77,8 @@ describe('a Relation message', () => {
   ];
 
   test.each(changed)('does not fit it with %s', (_, table) => {
-    expect(matches(relationMessage(table), T)).toBe(false);
-    expect(matches(relationMessage(T), table)).toBe(false);
+    expect(matches(relationMessage(table), T, RULES)).toBe(false);
+    expect(matches(relationMessage(T), table, RULES)).toBe(false);
   });
 
   test.each(changed)('of a table that has %s by now still gives its own columns', (_, now) => {

@@ -21,6 +21,8 @@ export interface CatalogColumn extends CatalogType {
   readonly name: string;
   readonly notNull: boolean;
   readonly isGenerated: boolean;
+  /** Of a generated one: whether its value lies in the table, and so may be published. */
+  readonly isStored: boolean;
   /** Place in the primary key, or null. */
   readonly primaryPlace: number | null;
   readonly identityPlace: number | null;
@@ -43,6 +45,13 @@ export interface CatalogTable {
   readonly columns: readonly CatalogColumn[];
 }
 
+/** What a publication carries of a table: all columns and rows where these are null. */
+export interface PublishedShape {
+  readonly columns: readonly string[] | null;
+  /** A condition, as PostgreSQL or the setting has it. */
+  readonly filter: string | null;
+}
+
 export interface SchemaRules extends TypeHandling {
   readonly database: string;
   /** `schema.table.column` of columns that are left out. */
@@ -51,6 +60,12 @@ export interface SchemaRules extends TypeHandling {
   readonly masks: ReadonlyMap<string, Mask>;
   /** Columns that make the key, by `schema.table`, where not the table itself decides. */
   readonly keys: ReadonlyMap<string, readonly string[]>;
+  /** What the publication carries of each table, by `schema.table`; the snapshot reads the same. */
+  readonly published: ReadonlyMap<string, PublishedShape>;
+  /** Whether generated columns that are stored come on the stream. */
+  readonly sendsGenerated: boolean;
+  /** Whether a column that is added to a table with a list of columns is to be published. */
+  readonly widensLists: boolean;
 }
 
 /** A table version that rows can be read with: its schema, and its columns as the log sends them. */
@@ -86,6 +101,7 @@ interface CatalogRow extends TypeRow {
   readonly column_name: string;
   readonly not_null: boolean;
   readonly is_generated: boolean;
+  readonly is_stored: boolean;
   readonly primary_place: number | null;
   readonly identity_place: number | null;
 }
@@ -128,8 +144,15 @@ function toTable(rows: readonly CatalogRow[]): CatalogTable {
 }
 
 function toColumn(row: CatalogRow): CatalogColumn {
-  const { column_name: name, not_null: notNull, is_generated: isGenerated, primary_place: primaryPlace, identity_place: identityPlace } = row;
-  return { ...toType(row), name, notNull, isGenerated, primaryPlace, identityPlace };
+  const {
+    column_name: name,
+    not_null: notNull,
+    is_generated: isGenerated,
+    is_stored: isStored,
+    primary_place: primaryPlace,
+    identity_place: identityPlace,
+  } = row;
+  return { ...toType(row), name, notNull, isGenerated, isStored, primaryPlace, identityPlace };
 }
 
 function toType(row: TypeRow): CatalogType {
@@ -148,9 +171,9 @@ function toType(row: TypeRow): CatalogType {
   };
 }
 
-/** The columns that can be carried: pgoutput sends no generated ones, and some are left out on purpose. */
+/** The columns that are carried: what the log sends, without what is left out on purpose. */
 export function carriedColumns(table: CatalogTable, rules: SchemaRules): readonly CatalogColumn[] {
-  return table.columns.filter(({ name, isGenerated }) => !isGenerated && !rules.excluded.has(columnPath(table.ref, name)));
+  return sentColumns(table, rules).filter(({ name }) => !rules.excluded.has(columnPath(table.ref, name)));
 }
 
 export function columnPath({ schema, name }: TableRef, column: string): string {
@@ -176,7 +199,7 @@ export function topicKeyOf(table: CatalogTable, rules: SchemaRules): readonly st
 
 /** The version of a table that the catalogue knows now. Throws `TYPE_UNSUPPORTED`. */
 export function toTableVersion(table: CatalogTable, rules: SchemaRules): TableVersion {
-  return build(table.ref, sentColumns(table), keyOf(table), rules);
+  return build(table.ref, sentColumns(table, rules), keyOf(table), rules);
 }
 
 /** What is known where the log and the catalogue are at different places: descriptions of the table, and of types. */
@@ -206,7 +229,7 @@ function findColumn({ name, typeId, typeModifier }: RelationMessageColumn, { tab
   const same = columns.find((column) => column.name === name);
   if (same !== undefined) return { ...same, isGenerated: false };
   const type = types.find((candidate) => candidate.typeId === typeId && candidate.typeModifier === typeModifier) ?? columns[0];
-  return type === undefined ? undefined : { ...type, name, notNull: false, isGenerated: false, primaryPlace: null, identityPlace: null };
+  return type === undefined ? undefined : { ...type, name, notNull: false, isGenerated: false, isStored: false, primaryPlace: null, identityPlace: null };
 }
 
 /** The message says which columns make the key, their order is the catalogue's. */
@@ -219,8 +242,8 @@ function keyOfMessage(message: RelationMessage, tables: readonly CatalogTable[])
 }
 
 /** Whether a Relation message speaks of the version that the catalogue knows. */
-export function matches(message: RelationMessage, table: CatalogTable): boolean {
-  const sent = sentColumns(table);
+export function matches(message: RelationMessage, table: CatalogTable, rules: SchemaRules): boolean {
+  const sent = sentColumns(table, rules);
   const flagged = keyFlags(message);
   return (
     sent.length === message.columns.length &&
@@ -233,9 +256,11 @@ export function matches(message: RelationMessage, table: CatalogTable): boolean 
   );
 }
 
-/** pgoutput sends no generated columns. */
-function sentColumns(table: CatalogTable): readonly CatalogColumn[] {
-  return table.columns.filter(({ isGenerated }) => !isGenerated);
+/** As the publication has them; generated ones only where it says so, and where their value lies in the table. */
+function sentColumns(table: CatalogTable, rules: SchemaRules): readonly CatalogColumn[] {
+  const list = rules.published.get(`${table.ref.schema}.${table.ref.name}`)?.columns ?? null;
+  if (list !== null) return table.columns.filter(({ name }) => list.includes(name));
+  return table.columns.filter(({ isGenerated, isStored }) => !isGenerated || (isStored && rules.sendsGenerated));
 }
 
 /** Undefined where the message does not tell the key: REPLICA IDENTITY FULL flags all columns, NOTHING none. */

@@ -23,8 +23,7 @@ export const POSTGRES_OPTIONS = {
     'expected schema.table, for instance public.orders or public.*',
   ),
   EXCLUDE_COLUMNS: checked(SOURCE_OPTIONS.EXCLUDE_COLUMNS, (paths) => paths.every((path) => COLUMN_PATH.test(path)), 'expected schema.table.column'),
-  MASK_COLUMNS: SELECTION_OPTIONS.MASK_COLUMNS,
-  MESSAGE_KEY_COLUMNS: SELECTION_OPTIONS.MESSAGE_KEY_COLUMNS,
+  ...SELECTION_OPTIONS,
   SOURCE_SLOT_NAME: checked(
     optionalText({ description: 'replication slot; dbmazz_<name> if not set' }),
     (slot) => slot === undefined || SLOT_NAME.test(slot),

@@ -4,7 +4,9 @@ import type { TableRef } from '../../shared/record/table-schema.ts';
 import { carriedColumns, type CatalogTable, columnPath, keyOf, type SchemaRules, unsupportedType } from './catalog.ts';
 import { columnProblems, namedColumnProblems, type UniqueKeys } from './column-findings.ts';
 import type { PostgresSourceConfig } from './config.ts';
-import { buildAddTables, buildCreatePublication, quoteTable } from './statements.ts';
+import { publicationProblems } from './publication-findings.ts';
+import type { PublicationState, TablePlan } from './publication-plan.ts';
+import { quoteTable } from './statements.ts';
 import { toDataType } from './types.ts';
 
 /** The oldest version with logical messages in pgoutput, by which the snapshot meets the stream. */
@@ -33,15 +35,6 @@ export interface SlotState {
   readonly invalidation_reason: string | null;
 }
 
-export interface PublicationState {
-  readonly all_tables: boolean;
-  readonly has_changes: boolean;
-  readonly has_truncates: boolean;
-  readonly via_root: boolean;
-  readonly is_owner: boolean;
-  readonly tables: readonly string[];
-}
-
 export interface FoundTables {
   readonly tables: readonly TableRef[];
   /** Patterns that match no table. */
@@ -60,10 +53,15 @@ export interface State {
   readonly uniqueKeys: UniqueKeys;
   readonly slot: SlotState | undefined;
   readonly publication: PublicationState | undefined;
+  readonly plans: readonly TablePlan[];
+}
+
+function userOf({ user, can_create: mayCreate, is_superuser: isSuperuser }: ServerFacts) {
+  return { name: user, mayCreate, isSuperuser };
 }
 
 /** What is wrong with it, each with the statement that puts it right. */
-export function allProblems({ config, rules, facts, found, tables, uniqueKeys, slot, publication }: State): readonly Finding[] {
+export function allProblems({ config, rules, facts, found, tables, uniqueKeys, slot, publication, plans }: State): readonly Finding[] {
   return [
     ...serverProblems(facts, slot !== undefined),
     ...found.unmatched.map(notFound),
@@ -71,7 +69,7 @@ export function allProblems({ config, rules, facts, found, tables, uniqueKeys, s
     ...namedColumnProblems(tables, config),
     ...tables.flatMap((table) => [...columnProblems(table, rules, uniqueKeys), ...tableProblems(table, rules, facts)]),
     ...(slot === undefined ? [] : slotProblems(slot, config.slot, facts)),
-    ...publicationProblems({ publication, tables, config, facts }),
+    ...publicationProblems({ config, version: facts.version, user: userOf(facts), publication, plans }),
   ];
 }
 
@@ -238,74 +236,4 @@ function slotProblems(slot: SlotState, name: string, facts: ServerFacts): Findin
     ];
   }
   return [];
-}
-
-interface PublicationCheck {
-  readonly publication: PublicationState | undefined;
-  readonly tables: readonly CatalogTable[];
-  readonly config: PostgresSourceConfig;
-  readonly facts: ServerFacts;
-}
-
-function publicationProblems({ publication, tables, config, facts }: PublicationCheck): Finding[] {
-  const missing = missingTables(
-    publication,
-    tables.map(({ ref }) => ref),
-  );
-  const unfit = publication === undefined ? [] : unfitPublication(publication, tables, config);
-  return [...unfit, ...publicationRightProblems({ publication, tables, config, facts }, missing)];
-}
-
-function publicationRightProblems({ publication, tables, config, facts }: PublicationCheck, missing: readonly TableRef[]): Finding[] {
-  if (missing.length === 0) return [];
-  const foreign = tables.filter(({ isOwner, ref }) => !isOwner && missing.includes(ref));
-  const lacksRight = publication === undefined ? !facts.can_create : !publication.is_owner;
-  if (facts.is_superuser || (!lacksRight && foreign.length === 0)) return [];
-  const statement = publication === undefined ? buildCreatePublication(config.publication, missing) : buildAddTables(config.publication, missing);
-  return [
-    {
-      severity: 'error',
-      code: 'SETUP_GRANT_MISSING',
-      message: `User ${facts.user} of SOURCE_URL may not ${publication === undefined ? 'create' : 'change'} publication ${config.publication} (it needs ${publication === undefined ? 'CREATE on the database' : 'to own the publication'} and to own the tables).`,
-      remedy: `Let an administrator run: ${statement};`,
-    },
-  ];
-}
-
-/** What is wrong with a publication that is there: made by hand, or by another version. */
-function unfitPublication(publication: PublicationState, tables: readonly CatalogTable[], { publication: name, settings }: PostgresSourceConfig): Finding[] {
-  const findings: Finding[] = [];
-  const set = `ALTER PUBLICATION ${pg.escapeIdentifier(name)} SET`;
-  if (!publication.has_changes) {
-    findings.push({
-      severity: 'error',
-      code: 'SETUP_PUBLICATION',
-      message: `Publication ${name} does not publish inserts, updates and deletes.`,
-      remedy: `${set} (publish = 'insert, update, delete, truncate');`,
-    });
-  }
-  if (publication.has_changes && !publication.has_truncates && settings.PUBLISH_TRUNCATE) {
-    findings.push({
-      severity: 'warning',
-      code: 'SETUP_PUBLICATION',
-      message: `Publication ${name} does not publish TRUNCATE: rows that it removes stay in the targets.`,
-      remedy: `${set} (publish = 'insert, update, delete, truncate');`,
-    });
-  }
-  const partitioned = publication.via_root ? undefined : tables.find(({ isPartitioned }) => isPartitioned);
-  if (partitioned !== undefined) {
-    findings.push({
-      severity: 'error',
-      code: 'SETUP_PUBLICATION',
-      message: `Publication ${name} publishes the partitions of ${partitioned.ref.schema}.${partitioned.ref.name} under their own names.`,
-      remedy: `${set} (publish_via_partition_root = true);`,
-    });
-  }
-  return findings;
-}
-
-export function missingTables(publication: PublicationState | undefined, tables: readonly TableRef[]): readonly TableRef[] {
-  if (publication?.all_tables === true) return [];
-  const present = new Set(publication?.tables ?? []);
-  return tables.filter(({ schema, name }) => !present.has(`${schema}.${name}`));
 }

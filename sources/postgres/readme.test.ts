@@ -44,6 +44,8 @@ describe('every code that the connector uses', () => {
   const files = [
     'findings',
     'column-findings',
+    'publication',
+    'publication-findings',
     'setup',
     'table-versions',
     'source',

@@ -120,19 +120,6 @@ describe('a table that changes while its source runs', () => {
 });
 
 describe('columns that are left out', () => {
-  test('generated ones, since the log has none of them', async () => {
-    await using bench = await PostgresBench.open();
-    await bench.query("CREATE TABLE t (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, note text); INSERT INTO t VALUES (1, DEFAULT, 'a')");
-    const run = await bench.start();
-    await bench.snapshotDone(run);
-    await bench.query(`INSERT INTO t VALUES (2, DEFAULT, 'b')`);
-    await bench.caughtUp(run);
-    expect([run.reads('public.t').map(({ after }) => after?.values()), run.changes('public.t').map(({ after }) => after?.values())]).toEqual([
-      [[1, 'a']],
-      [[2, 'b']],
-    ]);
-  });
-
   test('those of EXCLUDE_COLUMNS, in snapshot and stream, of types that cannot be carried as well', async () => {
     await using bench = await PostgresBench.open();
     await bench.query(

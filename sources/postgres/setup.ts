@@ -7,9 +7,11 @@ import type { TableRef } from '../../shared/record/table-schema.ts';
 import { type CatalogTable, describeTables, readUniqueKeys, type SchemaRules } from './catalog.ts';
 import { toPostgresError } from './client.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
-import { allProblems, type FoundTables, missingTables, type PublicationState, type ServerFacts, type SlotState, versionProblem } from './findings.ts';
+import { allProblems, type FoundTables, type ServerFacts, type SlotState, versionProblem } from './findings.ts';
 import { parseLsn } from './parser.ts';
-import { buildAddTables, buildCreatePublication, CREATE_SLOT, LIST_TABLES, PUBLICATION_STATE, SERVER_FACTS, SLOT_STATE } from './statements.ts';
+import { changePublication, filterProblems, planFor, readPublication } from './publication.ts';
+import { isOurs, type PublicationState, sendsGenerated } from './publication-plan.ts';
+import { CREATE_SLOT, LIST_TABLES, SERVER_FACTS, SLOT_STATE } from './statements.ts';
 
 export async function readFacts(client: Client): Promise<ServerFacts> {
   const { rows } = await client.query<ServerFacts>(SERVER_FACTS);
@@ -39,13 +41,36 @@ export async function findProblems(client: Client, config: PostgresSourceConfig)
   const keyed = found.tables.filter(({ schema, name }) => config.keys.has(`${schema}.${name}`));
   const uniqueKeys = await readUniqueKeys(client, keyed);
   const [slot, publication] = [await readSlot(client, config.slot), await readPublication(client, config.publication)];
-  return allProblems({ config, rules: schemaRules(config, facts.database), facts, found, tables: described, uniqueKeys, slot, publication });
+  const input = { config, version: facts.version, tables: described, publication };
+  const plans = await planFor(client, input);
+  const rules = schemaRules(config, facts, { publication, shapes: new Map(plans.map(({ table, shape }) => [qualified(table.ref), shape])) });
+  const findings = allProblems({ config, rules, facts, found, tables: described, uniqueKeys, slot, publication, plans });
+  return [...findings, ...(await filterProblems(client, input))];
 }
 
-export function schemaRules(config: PostgresSourceConfig, database: string): SchemaRules {
+interface Published {
+  readonly publication: PublicationState | undefined;
+  readonly shapes: SchemaRules['published'];
+}
+
+function schemaRules(config: PostgresSourceConfig, { database, version }: ServerFacts, { publication, shapes }: Published): SchemaRules {
   const { DECIMAL_HANDLING, TIME_PRECISION, UNKNOWN_TYPES } = config.settings;
   const { excluded, masks, keys } = config;
-  return { database, excluded, masks, keys, decimals: DECIMAL_HANDLING, timeUnit: TIME_PRECISION, unknown: UNKNOWN_TYPES };
+  const handling = { decimals: DECIMAL_HANDLING, timeUnit: TIME_PRECISION, unknown: UNKNOWN_TYPES } as const;
+  return {
+    ...handling,
+    database,
+    excluded,
+    masks,
+    keys,
+    published: shapes,
+    sendsGenerated: sendsGenerated(version, publication),
+    widensLists: isOurs(config, publication),
+  };
+}
+
+function qualified({ schema, name }: TableRef): string {
+  return `${schema}.${name}`;
 }
 
 /**
@@ -54,29 +79,37 @@ export function schemaRules(config: PostgresSourceConfig, database: string): Sch
  * Throws `POSITION_LOST` where a source that has run before has no slot any more.
  */
 export async function prepare(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<Prepared> {
+  const facts = await readFacts(client);
   const { tables } = await findTables(client, config.tablePatterns);
-  const missing = missingTables(await readPublication(client, config.publication), tables);
-  if (missing.length > 0) await publish(client, config, missing, log);
+  const published = await preparePublication(client, { config, version: facts.version, tables: await describeTables(client, tables), log });
   const slot = await readSlot(client, config.slot);
   if (slot === undefined) await createSlot(client, config, from, log);
   const confirmed = (await readSlot(client, config.slot))?.confirmed_flush_lsn ?? '0/0';
-  return { tables: await describeTables(client, tables), published: missing, confirmedLsn: parseLsn(confirmed) };
+  const publication = await readPublication(client, config.publication);
+  const rules = schemaRules(config, facts, { publication, shapes: publication?.shapes ?? new Map() });
+  return { tables: await describeTables(client, tables), rules, published, confirmedLsn: parseLsn(confirmed) };
 }
 
 export interface Prepared {
   readonly tables: readonly CatalogTable[];
-  /** Tables that were not in the publication before: of these, changes may have been missed. */
+  readonly rules: SchemaRules;
+  /** Tables that were not in the publication before, or not all of their rows and columns: of these, changes may have been missed. */
   readonly published: readonly TableRef[];
   /** What the slot has confirmed. */
   readonly confirmedLsn: bigint;
 }
 
-async function publish(client: Client, config: PostgresSourceConfig, missing: readonly TableRef[], log: Logger): Promise<void> {
-  const exists = (await readPublication(client, config.publication)) !== undefined;
-  await client.query(exists ? buildAddTables(config.publication, missing) : buildCreatePublication(config.publication, missing)).catch((error: unknown) => {
-    throw toPostgresError(error, 'creating the publication');
-  });
-  log.info({ publication: config.publication, tables: missing.length }, exists ? 'added tables to the publication' : 'created the publication');
+interface PublicationSetUp {
+  readonly config: PostgresSourceConfig;
+  readonly version: number;
+  readonly tables: readonly CatalogTable[];
+  readonly log: Logger;
+}
+
+async function preparePublication(client: Client, { config, version, tables, log }: PublicationSetUp): Promise<readonly TableRef[]> {
+  const publication = await readPublication(client, config.publication);
+  const plans = await planFor(client, { config, version, tables, publication });
+  return changePublication(client, { config, version, publication, plans, log });
 }
 
 async function createSlot(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<void> {
@@ -97,10 +130,5 @@ async function createSlot(client: Client, config: PostgresSourceConfig, from: Ch
 
 async function readSlot(client: Client, name: string): Promise<SlotState | undefined> {
   const { rows } = await client.query<SlotState>(SLOT_STATE, [name]);
-  return rows[0];
-}
-
-async function readPublication(client: Client, name: string): Promise<PublicationState | undefined> {
-  const { rows } = await client.query<PublicationState>(PUBLICATION_STATE, [name]);
   return rows[0];
 }

@@ -358,7 +358,7 @@ export class Snapshotter {
 
   async #read(client: Client, view: TableView, { name, range }: Task): Promise<ChunkRows | undefined> {
     const limit = this.#rowLimits.get(name) ?? Math.min(FIRST_CHUNK_ROWS, this.#options.config.settings.SNAPSHOT_CHUNK_SIZE);
-    const read = await readChunk(client, view, this.#versionOf(view), { range, limit, where: null });
+    const read = await readChunk(client, view, this.#versionOf(view), { range, limit, where: this.#filterOf(name) });
     if (read !== undefined && read.rows.length > 0) this.#rowLimits.set(name, this.#limitFor(read.bytes / read.rows.length));
     return read;
   }
@@ -366,6 +366,11 @@ export class Snapshotter {
   #versionOf(view: TableView): TableVersion {
     const { table, columns } = this.#options.adopt(toTableVersion(view.table, this.#options.rules));
     return { table, columns: columns.filter(({ column }) => column >= 0) };
+  }
+
+  /** The rows that the publication has, and so the stream. */
+  #filterOf(name: string): string | null {
+    return this.#options.rules.published.get(name)?.filter ?? null;
   }
 
   #limitFor(rowBytes: number): number {
@@ -424,7 +429,7 @@ export class Snapshotter {
     const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
     const names = columns.map((column) => column.name);
     let count = 0;
-    for await (const piece of copyOut(client, buildCopyTable(view.table, names))) {
+    for await (const piece of copyOut(client, buildCopyTable(view.table, names, this.#filterOf(name)))) {
       const rows = reader.read(piece);
       const records = readRecords(rows, START, count);
       count += rows.length;

@@ -15,7 +15,7 @@ import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
-import { findProblems, prepare, readFacts, schemaRules } from './setup.ts';
+import { findProblems, prepare } from './setup.ts';
 import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
 import { planSnapshot } from './snapshot-plan.ts';
 import { LAG } from './statements.ts';
@@ -85,13 +85,12 @@ export class PostgresSource implements Source {
 
   async setup(from: Checkpoint): Promise<readonly TableSchema[]> {
     return withClient(this.#config, async (client) => {
-      const facts = await readFacts(client);
-      const { tables, published, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
+      const { tables, rules, published, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
       this.#confirmedAtStart = confirmedLsn;
       this.#stops = new TableStops(from.stopped ?? {}, carryingOf(this.#config.settings));
       this.#lifted = this.#liftStops(tables);
       this.#missed = [...published, ...this.#lifted];
-      this.#tables = new TableVersions(tables, schemaRules(this.#config, facts.database), {
+      this.#tables = new TableVersions(tables, rules, {
         clientThatSees: (xid) => this.#clientThatSees(xid),
         announce: (table) => this.#reader.announce(table),
       });

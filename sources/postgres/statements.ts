@@ -42,7 +42,7 @@ export const DESCRIBE_TABLES = `
     has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS can_select, pg_has_role(c.relowner, 'USAGE') AS is_owner,
     row_security_active(c.oid) AS has_row_security, coalesce(pk.indimmediate, false) AS has_immediate_key,
     greatest(c.reltuples, 0)::float8 AS expected_rows, pg_table_size(c.oid)::float8 AS table_bytes,
-    a.attname AS column_name, a.attnotnull AS not_null, a.attgenerated <> '' AS is_generated, ${TYPE_FIELDS},
+    a.attname AS column_name, a.attnotnull AS not_null, a.attgenerated <> '' AS is_generated, a.attgenerated = 's' AS is_stored, ${TYPE_FIELDS},
     array_position((pk.indkey::int2[])[0:pk.indnkeyatts - 1], a.attnum) AS primary_place,
     array_position((ri.indkey::int2[])[0:ri.indnkeyatts - 1], a.attnum) AS identity_place
   FROM wanted w
@@ -86,27 +86,8 @@ export const WRITE_MARK = 'SELECT pg_logical_emit_message(false, $1, $2), pg_cur
 
 export const CREATE_SLOT = `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`;
 
-export const PUBLICATION_STATE = `
-  SELECT p.puballtables AS all_tables, p.pubinsert AND p.pubupdate AND p.pubdelete AS has_changes, p.pubtruncate AS has_truncates, p.pubviaroot AS via_root,
-    pg_has_role(p.pubowner, 'USAGE') AS is_owner,
-    (SELECT coalesce(array_agg(t.schemaname || '.' || t.tablename), '{}') FROM pg_publication_tables t WHERE t.pubname = p.pubname) AS tables
-  FROM pg_publication p WHERE p.pubname = $1`;
-
 export const LAG = `
   SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 AS bytes FROM pg_replication_slots WHERE slot_name = $1`;
-
-export function buildCreatePublication(name: string, tables: readonly TableRef[]): string {
-  return `CREATE PUBLICATION ${pg.escapeIdentifier(name)} FOR TABLE ${tableList(tables)} WITH (publish_via_partition_root = true)`;
-}
-
-export function buildAddTables(name: string, tables: readonly TableRef[]): string {
-  return `ALTER PUBLICATION ${pg.escapeIdentifier(name)} ADD TABLE ${tableList(tables)}`;
-}
-
-/** Without the tables that inherit from them; a partitioned table stands for its partitions all the same. */
-function tableList(tables: readonly TableRef[]): string {
-  return tables.map((table) => `ONLY ${quoteTable(table)}`).join(', ');
-}
 
 /** A table to read from. */
 export interface ReadTable {
@@ -181,8 +162,8 @@ export function buildSampleKeys(table: ReadTable, key: readonly string[], { perc
   return `SELECT DISTINCT ON (part) ${texts} FROM (${sample}) s WHERE part < ${parts} ORDER BY part, ${key.map((name) => `${pg.escapeIdentifier(name)} DESC`).join(', ')}`;
 }
 
-export function buildCopyTable(table: ReadTable, columns: readonly string[]): string {
-  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)}`);
+export function buildCopyTable(table: ReadTable, columns: readonly string[], where: string | null): string {
+  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)}${where === null ? '' : ` WHERE (${where}\n)`}`);
 }
 
 /** One row by its key, in text form. */

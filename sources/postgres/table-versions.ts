@@ -82,10 +82,13 @@ export class TableVersions {
   /** The rows' layout after a Relation message in a transaction; null for a table that was not asked for. */
   resolve(message: RelationMessage, xid: number): Relation | null | Promise<Relation | null> {
     this.#assertProtectedStay(message);
+    const isRepeated = this.#messages.has(message.id);
     this.#messages.set(message.id, message);
     const known = this.#catalog.get(`${message.schema}.${message.name}`);
     if (known === undefined) return this.#resolveUnknown(message, xid);
-    if (matches(message, known)) return this.#relation(toTableVersion(known, this.rules));
+    if (matches(message, known, this.rules)) {
+      return isRepeated && this.#isListed(known) ? this.#resolveListed(xid, known) : this.#relation(toTableVersion(known, this.rules));
+    }
     return this.#resolveChanged(message, xid, known);
   }
 
@@ -104,11 +107,28 @@ export class TableVersions {
     });
   }
 
+  #isListed({ ref }: CatalogTable): boolean {
+    return this.rules.widensLists && this.rules.published.get(`${ref.schema}.${ref.name}`)?.columns != null;
+  }
+
+  /** A list of columns hides from the log that one was added: the table is described again, as it would have been then. */
+  async #resolveListed(xid: number, known: CatalogTable): Promise<Relation> {
+    const [now] = await describeTables(await this.#hooks.clientThatSees(xid), [known.ref]);
+    const names = new Set(now?.columns.map(({ name }) => name));
+    if (now !== undefined) this.#assertNotProtected(known.columns.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(known.ref, name)));
+    const before = new Set(known.columns.map(({ name }) => name));
+    const added = now?.columns.find(({ name, isGenerated }) => !isGenerated && !before.has(name) && !this.rules.excluded.has(columnPath(known.ref, name)));
+    if (added === undefined) return this.#relation(toTableVersion(known, this.rules));
+    throw new CdcError('SETUP_CHANGED', `Column ${columnPath(known.ref, added.name)} was added, and the publication's list of columns has to have it too.`, {
+      remedy: 'We set up anew by ourselves, and read the table again.',
+    });
+  }
+
   async #resolveChanged(message: RelationMessage, xid: number, known: CatalogTable): Promise<Relation> {
     const client = await this.#hooks.clientThatSees(xid);
     const [now] = await describeTables(client, [known.ref]);
     const { rules } = this;
-    if (now !== undefined && matches(message, now)) {
+    if (now !== undefined && matches(message, now, rules)) {
       this.#catalog.set(`${message.schema}.${message.name}`, now);
       return this.#relation(toTableVersion(now, rules));
     }
@@ -128,7 +148,11 @@ export class TableVersions {
   #assertProtectedStay(message: RelationMessage): void {
     const names = new Set(message.columns.map(({ name }) => name));
     const before = this.#messages.get(message.id)?.columns ?? [];
-    const paths = before.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(message, name));
+    this.#assertNotProtected(before.filter(({ name }) => !names.has(name)).map(({ name }) => columnPath(message, name)));
+  }
+
+  /** Of columns that are gone. */
+  #assertNotProtected(paths: readonly string[]): void {
     for (const path of paths) {
       const setting = this.#protecting(path);
       if (setting !== undefined) throw unprotected(path, setting);
