@@ -14,6 +14,13 @@ export interface StageRuns {
   readonly runs: readonly StageResult[];
 }
 
+/** One workload as it was measured. */
+export interface WorkloadResult {
+  readonly about: string;
+  readonly changes: number;
+  readonly stages: readonly StageRuns[];
+}
+
 /** What lies in the log, taken out of it in several ways. */
 export const backlogBench: Bench = {
   name: 'backlog',
@@ -23,9 +30,10 @@ export const backlogBench: Bench = {
     const { options } = context;
     for (const name of options.workload.split(',')) {
       const workload = workloadOf(name, options.rows);
-      const results = await runWorkload(context, workload, stagesOf(context));
-      context.print(describeStages(workload, results));
-      context.keep(workload.name, results);
+      const stages = await runWorkload(context, workload, stagesOf(context));
+      context.print(describeStages(workload, stages));
+      const result: WorkloadResult = { about: workload.about, changes: workload.changes, stages };
+      context.keep(workload.name, result);
     }
   },
 };

@@ -14,16 +14,16 @@ import { backlogOf, type Workload } from './workloads.ts';
 /** The last records of a catch-up wait for FLUSH_INTERVAL_MS, which says nothing of speed: rates are of this part. */
 const MEASURED_PART = 0.95;
 
-const SINK_PATHS = {
-  decode: 'Kafka to nowhere, each cell decoded',
-  postgresLimit: 'PostgreSQL: COPY and one MERGE of prepared rows',
-  postgresSink: 'Kafka to PostgreSQL, the sink',
-  clickhouseSink: 'Kafka to ClickHouse, the sink',
-  clickhouseLimit: 'ClickHouse: one insert of a prepared body',
-  whole: 'PostgreSQL to PostgreSQL through Kafka, source and sink at once',
+export const SINK_PATHS = {
+  decode: { short: 'Kafka to nowhere', about: 'Kafka to nowhere, each cell decoded' },
+  postgresLimit: { short: 'COPY and MERGE', about: 'PostgreSQL: COPY and one MERGE of prepared rows' },
+  postgresSink: { short: 'PostgreSQL sink', about: 'Kafka to PostgreSQL, the sink' },
+  clickhouseSink: { short: 'ClickHouse sink', about: 'Kafka to ClickHouse, the sink' },
+  clickhouseLimit: { short: 'ClickHouse insert', about: 'ClickHouse: one insert of a prepared body' },
+  whole: { short: 'PostgreSQL to PostgreSQL', about: 'PostgreSQL to PostgreSQL through Kafka, source and sink at once' },
 } as const;
 
-type SinkPath = keyof typeof SINK_PATHS;
+export type SinkPath = keyof typeof SINK_PATHS;
 
 export interface SinkPathResult {
   readonly path: SinkPath;
@@ -55,7 +55,7 @@ export function sinksTable(results: readonly SinkPathResult[]): ResultTable {
       const hasProcess = runs.every(({ peakBytes }) => peakBytes > 0);
       const limit = LIMITS[path];
       return [
-        SINK_PATHS[path],
+        SINK_PATHS[path].about,
         thousands(rateOf(path)),
         `${thousands(Math.min(...rates))}–${thousands(Math.max(...rates))}`,
         hasProcess ? median(runs.map(({ cpuSeconds }) => cpuSeconds)).toFixed(1) : '',
@@ -79,7 +79,7 @@ async function measureSinks(context: BenchContext): Promise<readonly SinkPathRes
     for (let run = 1; run <= options.runs; run++) {
       const measured = { ...context, workload, topic, prepared, backlog, run };
       for await (const [path, rate] of measureOnce(measured)) {
-        say(`sinks: run ${run} of ${options.runs}, ${SINK_PATHS[path]}: ${thousands(rate.changesPerSecond)} changes/s`);
+        say(`sinks: run ${run} of ${options.runs}, ${SINK_PATHS[path].about}: ${thousands(rate.changesPerSecond)} changes/s`);
         found.get(path)?.push(rate);
       }
     }

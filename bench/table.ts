@@ -15,8 +15,7 @@ export interface ResultTable {
 
 /** Medians over the runs, the spread of the rate, and ratios against the first line. */
 export function describeStages(workload: Workload, summaries: readonly Measured[]): string {
-  const head = ['', 'changes/s', 'spread', 'CPU s', 'peak MB', 'of the first'];
-  return `\n${workload.name}: ${workload.about}\n${plainText({ head, rows: tableRows(workload, summaries) })}`;
+  return `\n${workload.name}: ${workload.about}\n${plainText(stagesTable(workload.changes, summaries))}`;
 }
 
 /** The first column to the left, the others to the right. */
@@ -32,10 +31,10 @@ export function markdown({ head, rows }: ResultTable): string {
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n');
 }
 
-export function tableRows(workload: Workload, summaries: readonly Measured[]): string[][] {
-  const rates = summaries.map(({ runs }) => runs.map(({ seconds }) => workload.changes / seconds));
+export function stagesTable(changes: number, summaries: readonly Measured[]): ResultTable {
+  const rates = summaries.map(({ runs }) => runs.map(({ seconds }) => changes / seconds));
   const first = median(rates[0] ?? []);
-  return summaries.map(({ stage, runs }, index) => {
+  const rows = summaries.map(({ stage, runs }, index) => {
     const own = rates[index] ?? [];
     return [
       stage,
@@ -46,6 +45,7 @@ export function tableRows(workload: Workload, summaries: readonly Measured[]): s
       `${(median(own) / first).toFixed(2)} ×`,
     ];
   });
+  return { head: ['', 'changes/s (median)', 'spread', 'CPU s', 'peak MB', 'of the first line'], rows };
 }
 
 export function thousands(value: number): string {

@@ -21,6 +21,8 @@ export interface StageResult {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly peakBytes: number;
+  /** Of a peer. */
+  readonly config?: Readonly<Record<string, string>>;
 }
 
 /** A result with its rates. */
