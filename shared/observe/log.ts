@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { pino } from 'pino';
-import pretty from 'pino-pretty';
+import type { PinoPretty } from 'pino-pretty';
 import { isCdcError } from '../errors/cdc-error.ts';
 
 export type Logger = pino.Logger;
@@ -16,6 +17,8 @@ export function createLogger({ level, format, fields }: LogOptions): Logger {
   const isPretty = format === 'pretty' || (format === 'auto' && process.stderr.isTTY);
   const options: pino.LoggerOptions = { level, base: { ...fields }, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describeError } };
   if (!isPretty) return pino(options, pino.destination({ fd: 2, sync: true }));
+  // Loaded where it is used: it is no small part of what a process without a terminal would keep in memory.
+  const { default: pretty } = createRequire(import.meta.url)('pino-pretty') as { readonly default: typeof PinoPretty };
   return pino(options, pretty({ destination: 2, sync: true, colorize: process.stderr.isTTY, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' }));
 }
 

@@ -4,6 +4,7 @@ import { CdcError, type ErrorContext } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { compress, decompress } from './compression.ts';
 import { kafkajs } from './fast-fetch.ts';
+import { promptSockets } from './prompt-sockets.ts';
 import { tlsErrorCode, tlsOf } from './tls.ts';
 
 export type { KafkaConfig, Producer } from 'kafkajs';
@@ -37,6 +38,7 @@ export function kafkaConfig(settings: CommonSettings, clientId: string, log: Log
     retry: { initialRetryTime: 50, multiplier: 2, factor: 0.2, retries: 4, maxRetryTime: 2000 },
     logLevel: logLevel.WARN,
     logCreator: bridgeLog(log),
+    socketFactory: promptSockets(),
   };
 }
 

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type { KafkaConfig } from 'kafkajs';
 // First, so that what is loaded below is the kafkajs of the topics.
 import './fast-fetch.ts';
+import { promptSockets } from './prompt-sockets.ts';
 
 /**
  * The layer of kafkajs below its public clients: connections, metadata, and single protocol requests.
@@ -94,7 +95,6 @@ const require = createRequire(import.meta.url);
 type ClusterConstructor = new (options: Record<string, unknown>) => Cluster;
 const ClusterClass = require('kafkajs/src/cluster/index.js') as ClusterConstructor;
 const createKafkaLogger = (require('kafkajs/src/loggers/index.js') as { createLogger: (options: object) => unknown }).createLogger;
-const createSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => unknown;
 
 /** An encoder of protocol fields; `writeBufferInternal` appends bytes as they are. */
 export const Encoder = require('kafkajs/src/protocol/encoder.js') as new (size?: number) => {
@@ -114,7 +114,7 @@ export function createCluster(config: KafkaConfig): Cluster {
   return new ClusterClass({
     ...config,
     logger: createKafkaLogger({ level: config.logLevel, logCreator: config.logCreator }),
-    socketFactory: createSocketFactory(),
+    socketFactory: promptSockets(),
     metadataMaxAge: 300_000,
     allowAutoTopicCreation: false,
     maxInFlightRequests: null,
