@@ -15,7 +15,10 @@ export class CopyTextReader {
   readonly #writer: RowWriter;
   /** Pieces of a line whose end has not come yet; joined only then, since a line may come in thousands of pieces. */
   #pieces: Buffer[] = [];
-  #lastLine: Buffer = Buffer.alloc(0);
+  /** Where the last row stands. */
+  #lastBytes: Buffer = Buffer.alloc(0);
+  #lastStart = 0;
+  #lastEnd = 0;
   /** The next backslash at or behind the last place that was asked for. */
   #escape = 0;
 
@@ -37,7 +40,7 @@ export class CopyTextReader {
 
   /** Text of some columns of the last row, by their place in the output. */
   lastTexts(places: readonly number[]): string[] {
-    const fields = splitLine(this.#lastLine);
+    const fields = splitLine(this.#lastBytes.subarray(this.#lastStart, this.#lastEnd));
     return places.map((place) => {
       const field = fields[place];
       if (field === undefined) throw new CdcError('PARSE_FAILED', 'A row of COPY has too few columns.');
@@ -50,7 +53,9 @@ export class CopyTextReader {
     this.#escape = bytes.indexOf(BACKSLASH);
     for (let end = bytes.indexOf(NEWLINE, start); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
       rows.push(this.#row(bytes, start, end));
-      this.#lastLine = bytes.subarray(start, end);
+      this.#lastBytes = bytes;
+      this.#lastStart = start;
+      this.#lastEnd = end;
       start = end + 1;
     }
     this.#pieces = start < bytes.length ? [bytes.subarray(start)] : [];
@@ -63,8 +68,7 @@ export class CopyTextReader {
     let at = start;
     for (let index = 0; index <= last; index++) {
       if (at > end) throw new CdcError('PARSE_FAILED', `A row of ${relation.table.qualifiedName} has too few columns.`);
-      let stop = index === last ? end : bytes.indexOf(TAB, at);
-      if (stop < 0 || stop > end) stop = end;
+      const stop = index === last ? end : endOfCell(bytes, at, end);
       this.#cell(index, bytes, at, stop);
       at = stop + 1;
     }
@@ -85,6 +89,17 @@ export class CopyTextReader {
     if (this.#escape >= 0 && this.#escape < start) this.#escape = bytes.indexOf(BACKSLASH, start);
     return this.#escape >= 0 && this.#escape < end;
   }
+}
+
+/** Up to this many bytes a loop is quicker than a call of the engine's search: a third of the time of a row of 13 columns. */
+const SHORT_CELL = 48;
+
+function endOfCell(bytes: Buffer, start: number, end: number): number {
+  const near = Math.min(end, start + SHORT_CELL);
+  for (let at = start; at < near; at++) if (bytes[at] === TAB) return at;
+  if (near === end) return end;
+  const found = bytes.indexOf(TAB, near);
+  return found < 0 || found > end ? end : found;
 }
 
 function splitLine(line: Buffer): Buffer[] {
