@@ -6,13 +6,14 @@ import { checkCommand } from './commands/check.ts';
 import { demoCommand } from './commands/demo.ts';
 import { runCommand } from './commands/run.ts';
 import { sinkCommand } from './commands/sink.ts';
+import { snapshotCommand } from './commands/snapshot.ts';
 import { sourceCommand } from './commands/source.ts';
 import { statusCommand } from './commands/status.ts';
 import { topicsCommand } from './commands/topics.ts';
 import { verifyCommand } from './commands/verify.ts';
 
 /** Each loads what it needs when it runs. */
-const COMMANDS = [sourceCommand, sinkCommand, runCommand, checkCommand, topicsCommand, statusCommand, verifyCommand, demoCommand];
+const COMMANDS = [sourceCommand, sinkCommand, runCommand, checkCommand, topicsCommand, statusCommand, snapshotCommand, verifyCommand, demoCommand];
 
 function buildProgram(): Command {
   const program = new Command('dbmazz')

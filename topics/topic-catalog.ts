@@ -21,7 +21,8 @@ const REGISTER_AT_ONCE = 16;
 const MAX_RECORD_BYTES = 20 * 1024 * 1024;
 /** A compacted topic keeps every record for as long as Kafka keeps those of others by default: sinks need each delete, not only its tombstone. */
 const WHOLE_FOR_MS = 7 * 24 * 3600 * 1000;
-const WRITTEN_CONTROL_TOPICS = ['transaction', 'heartbeat', 'schema-changes', 'positions'] as const;
+/** The signals are written by others; their schema is registered, so that they find it. */
+const OPENED_CONTROL_TOPICS = ['transaction', 'heartbeat', 'schema-changes', 'signals', 'positions'] as const;
 
 export type ControlKind = keyof ControlRecords;
 
@@ -69,8 +70,8 @@ export class TopicCatalog {
 
   async addControlTopics(): Promise<void> {
     await this.#admin.createMissing(this.#controlTopics());
-    for (const kind of WRITTEN_CONTROL_TOPICS) await this.#openControl(kind);
-    await this.#producer.addTopics(WRITTEN_CONTROL_TOPICS.map((kind) => controlTopic(this.#name, kind)));
+    for (const kind of OPENED_CONTROL_TOPICS) await this.#openControl(kind);
+    await this.#producer.addTopics(OPENED_CONTROL_TOPICS.map((kind) => controlTopic(this.#name, kind)));
   }
 
   /**

@@ -13,9 +13,42 @@ export interface Checkpoint {
   readonly stopped?: StoppedTables | undefined;
 }
 
-/** How far the snapshot is, by `schema.table`. */
+/** How far the snapshot is, by `schema.table`, and what was asked of it since. */
 export interface SnapshotProgress {
   readonly tables: Readonly<Record<string, TableProgress>>;
+  /** Whether an operator holds the snapshot; the stream goes on. */
+  readonly isPaused?: boolean | undefined;
+  /** The latest requests, and what has become of each. */
+  readonly requests?: readonly SnapshotRequest[] | undefined;
+  /** Signals before this place of their topic were taken. */
+  readonly nextSignal?: number | undefined;
+}
+
+/** A request from the signals topic. */
+export interface Signal {
+  readonly id: string;
+  /** `snapshot`, `pause`, `resume`, `stop`; anything else is refused. */
+  readonly type: string;
+  /** As in TABLES: `schema.table`, `*` allowed. Of a snapshot alone. */
+  readonly tables: readonly string[];
+  /** A condition on the rows, in the database's own language; null for all of them. */
+  readonly where: string | null;
+  /** Its place in the topic. */
+  readonly offset: number;
+}
+
+/** What a source made of a signal. */
+export interface SnapshotRequest {
+  readonly id: string;
+  readonly type: string;
+  readonly state: 'waiting' | 'running' | 'done' | 'stopped' | 'refused';
+  readonly tables: readonly string[];
+  readonly where: string | null;
+  /** Rows that were read for it. */
+  readonly rows: number;
+  /** Why it was refused. */
+  readonly reason: string | null;
+  readonly takenAtMs: number;
 }
 
 export interface TableProgress {
@@ -29,6 +62,9 @@ export interface TableProgress {
   readonly startsOver: boolean;
   /** What else the source has to know of it; opaque to all others. */
   readonly note: string | null;
+  /** The request for which it is read again. */
+  readonly request?: string | undefined;
+  readonly where?: string | undefined;
 }
 
 /** A part of a table: what lies behind `after`, up to and including `end`; null for the beginning and the end of the table. */
@@ -87,6 +123,12 @@ export interface Source {
    */
   start(from: Checkpoint, emit: Emit): Promise<void>;
 
+  /**
+   * Does what a signal asks for, while it streams: an answer stands in the progress of the snapshot, stored together with the
+   * signal's place. Resolves when that was handed on. Signals come one at a time, in their order, from the stored place on.
+   */
+  signal?(signal: Signal): Promise<void>;
+
   /** Ends the stream and closes connections. What was emitted and not acknowledged will come again after a restart. */
   stop(): Promise<void>;
 
@@ -95,6 +137,9 @@ export interface Source {
 
   /** Everything up to and including this position is durable: the database may forget it. Never goes backwards. */
   acknowledge(position: SourcePosition): void;
+
+  /** This progress of the snapshot is durable, with all records before it: what was in flight for it no longer is. */
+  stored?(snapshot: SnapshotProgress): void;
 
   /** What the database still keeps for this source, for status and metrics. */
   lag(): Promise<SourceLag>;

@@ -44,6 +44,12 @@ export function planSnapshot(tables: readonly CatalogTable[], before: SnapshotPr
   return { ...before, tables: Object.fromEntries(entries) };
 }
 
+/** With SNAPSHOT_MODE=never: only what was asked for by a signal is read. */
+export function withoutFirst(before: SnapshotProgress | null): SnapshotProgress {
+  const entries = Object.entries(before?.tables ?? {}).filter(([, { state, request }]) => state === 'done' || request !== undefined);
+  return { ...before, tables: Object.fromEntries(entries) };
+}
+
 export async function listFiles(client: Client, table: CatalogTable): Promise<readonly TableFile[]> {
   const { rows } = await client.query<TableFile>(LIST_FILES, [table.id]);
   return rows;

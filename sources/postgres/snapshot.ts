@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import type { RangeProgress, SnapshotProgress, TableProgress } from '../../shared/connector/source.ts';
+import type { RangeProgress, Signal, SnapshotProgress, TableProgress } from '../../shared/connector/source.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
@@ -8,9 +8,10 @@ import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { ChunkWindow } from '../snapshot/chunk-window.ts';
+import { applySignal, openTables, refuseTable, withTable } from '../snapshot/requests.ts';
 import { RangeQueue } from '../snapshot/range-queue.ts';
 import { type ReadUnderWay, ReadsUnderWay } from '../snapshot/reads-under-way.ts';
-import { type CatalogTable, keyOf, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
+import { type CatalogTable, topicKeyOf, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
 import { CHUNK_BYTES, type ChunkRows, readChunk } from './chunk-reader.ts';
 import { connect, disconnect, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
@@ -18,6 +19,7 @@ import { CopyTextReader } from './copy-text.ts';
 import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
 import { Relation } from './relation.ts';
+import { isRefusal, judgeSignal } from './signals.ts';
 import { keyOrder, parseName, planRanges, qualified, splitFile, writersAreOver } from './snapshot-plan.ts';
 import { readRecords, ROW_OVERHEAD_BYTES, schemaRecord, truncateRecord } from './snapshot-records.ts';
 import { buildCopyTable, READ_IN_ORDER, WRITE_MARK } from './statements.ts';
@@ -27,6 +29,8 @@ import { isVisible, parseVisibility, type Visibility } from './visibility.ts';
 const MIN_CHUNK_ROWS = 10;
 /** Before anything is known of the size of a table's rows. */
 const FIRST_CHUNK_ROWS = 1000;
+/** After this long it is said what is waited for. */
+const PATIENCE_MS = 10_000;
 /** Where rows stand that were read before the stream began. */
 const START = '00000000/00000000';
 
@@ -45,19 +49,22 @@ interface PlanTask {
 
 interface Chunk extends Task {
   readonly id: string;
+  /** Has all changes of the table since before the chunk was read. */
+  readonly window: ChunkWindow | undefined;
   /** Undefined where the table is gone. */
   readonly read: ChunkRows | undefined;
   readonly visibility: Visibility;
   readonly underWay: ReadUnderWay;
-  /** Resolves once the mark came by, with what is then left of the range: all of it where its rows have to be read again. */
+  /** Resolves once its rows are durable, with what is then left of the range; or with all of it where they have to be read again. */
   readonly passed: PromiseWithResolvers<RangeProgress | undefined>;
 }
 
-/** A table whose truncate waits for its mark. */
-interface Restart {
-  readonly name: string;
-  readonly table: TableSchema;
-  readonly passed: PromiseWithResolvers<void>;
+interface HandedOn {
+  readonly chunk: Chunk;
+  /** What is then left of its range. */
+  readonly rest: RangeProgress | undefined;
+  /** Of the progress that has it first. */
+  readonly age: number;
 }
 
 export interface SnapshotBatch {
@@ -71,6 +78,8 @@ export interface SnapshotterOptions {
   readonly rules: SchemaRules;
   readonly log: Logger;
   readonly progress: SnapshotProgress;
+  /** The tables of the source, as the catalogue has them. */
+  readonly tables: () => readonly CatalogTable[];
   /** Whether changes may have been written to a table before they were published, by transactions that are not over. */
   readonly mayHaveWriters: boolean;
   /** The version of a table that is current on the stream, where this one says the same. */
@@ -86,8 +95,8 @@ export interface SnapshotterOptions {
 /**
  * Reads the tables while the stream goes on; `ChunkWindow` says how a chunk and the stream meet.
  *
- * A few workers, each with one connection and one chunk in flight, share the ranges of the tables: also those of one
- * table. What is left of each range is stored together with the rows of its chunks, so a snapshot that was interrupted
+ * A few workers, each with one connection and one chunk in flight until it is durable, share the ranges of the tables:
+ * also those of one table. What is left of each range is stored together with the rows of its chunks, so a snapshot that was interrupted
  * goes on behind the last chunks that were published.
  *
  * A range follows the order of the key, or that in which rows lie in the table's file (`ctid`), which is quicker and
@@ -122,7 +131,13 @@ export class Snapshotter {
   readonly #rowLimits = new Map<string, number>();
   readonly #underWay = new ReadsUnderWay();
   readonly #chunks = new Map<string, Chunk>();
-  readonly #restarts = new Map<string, Restart>();
+  /** What was published and is not durable yet, in its order. */
+  readonly #handedOn: HandedOn[] = [];
+  /** The order in which progress came about. */
+  readonly #ages = new WeakMap<SnapshotProgress, number>();
+  #age = 0;
+  /** What is done at marks that are no chunk's. */
+  readonly #changes = new Map<string, (position: string) => void>();
   readonly #barriers = new Map<string, Barrier>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<never>();
@@ -135,12 +150,8 @@ export class Snapshotter {
   constructor(options: SnapshotterOptions) {
     this.#options = options;
     this.#progress = options.progress;
+    this.#setProgress(options.progress);
     this.#failed.promise.catch(() => undefined);
-    for (const [name, { state, rest, startsOver }] of Object.entries(options.progress.tables)) {
-      if (state === 'done') continue;
-      this.#windows.set(name, new ChunkWindow());
-      if (rest != null && !startsOver) this.#queues.set(name, new RangeQueue(rest));
-    }
   }
 
   get progress(): SnapshotProgress {
@@ -148,7 +159,7 @@ export class Snapshotter {
   }
 
   get isDone(): boolean {
-    return Object.values(this.#progress.tables).every(({ state }) => state === 'done');
+    return openTables(this.#progress).length === 0;
   }
 
   /** Notes a change that the stream has brought. False: the snapshot of a table without a key has it already. */
@@ -168,22 +179,22 @@ export class Snapshotter {
   /** A message of the log: where it is a chunk's mark, that chunk is handed on. */
   onMessage(message: LogicalMessage): void {
     if (message.prefix !== markPrefix(this.#options.config)) return;
-    const restart = this.#restarts.get(message.content);
-    if (restart !== undefined) this.#truncate(message.content, restart, formatLsn(message.lsn));
+    this.#changes.get(message.content)?.(formatLsn(message.lsn));
     const chunk = this.#chunks.get(message.content);
     if (chunk === undefined) return;
     failAt('after-mark-before-publish');
     this.#chunks.delete(chunk.id);
     this.#underWay.end(chunk.underWay);
     const isSeen = (xid: number) => isVisible(chunk.visibility, xid);
-    const rows = this.#windows.get(chunk.name)?.select(chunk.read?.rows ?? [], isSeen);
+    const rows = this.#windows.get(chunk.name) === chunk.window ? chunk.window?.select(chunk.read?.rows ?? [], isSeen) : undefined;
     for (const [name, window] of this.#windows) window.forget(this.#underWay.seenByAll(name, isSeen));
-    chunk.passed.resolve(rows === undefined ? this.#again(chunk) : this.#handOn(chunk, rows, formatLsn(message.lsn)));
+    if (rows === undefined) chunk.passed.resolve(this.#again(chunk));
+    else this.#handOn(chunk, rows, formatLsn(message.lsn));
   }
 
   /** Reads all tables with a key; to be called while the stream runs. Resolves on `stop`. */
   async run(): Promise<void> {
-    const open = Object.values(this.#progress.tables).filter(({ state }) => state !== 'done').length;
+    const open = openTables(this.#progress).length;
     if (open > 0) this.#options.log.info({ tables: open }, 'snapshot: reading tables beside the stream');
     this.#isStarted = true;
     this.#wake();
@@ -195,23 +206,17 @@ export class Snapshotter {
   async readKeyless(tables: readonly CatalogTable[]): Promise<void> {
     for (const { ref } of tables) {
       const name = qualified(ref);
-      if (this.#progress.tables[name]?.state === 'done') continue;
+      const { state = 'done' } = this.#progress.tables[name] ?? {};
+      if (state === 'done') continue;
       await this.#withClient(async (client) => void (await this.#ifReadable(name, () => this.#copyKeyless(client, ref, name))));
     }
   }
 
   /** Reads no more of a table; what is left of its snapshot is forgotten. */
   leaveOut(name: string): void {
-    const { [name]: _left, ...others } = this.#progress.tables;
-    this.#progress = { ...this.#progress, tables: others };
-    this.#windows.delete(name);
-    this.#queues.get(name)?.clear();
-    this.#queues.delete(name);
-    for (const [id, restart] of this.#restarts) {
-      if (restart.name !== name) continue;
-      this.#restarts.delete(id);
-      restart.passed.resolve();
-    }
+    const progress = refuseTable(this.#progress, name, `${name} was stopped`);
+    const { [name]: _left, ...others } = progress.tables;
+    this.#setProgress({ ...progress, tables: others });
     for (const chunk of this.#chunks.values()) {
       if (chunk.name !== name) continue;
       this.#chunks.delete(chunk.id);
@@ -220,11 +225,28 @@ export class Snapshotter {
     }
   }
 
+  /** Does what a signal asks for, at a place of the stream of its own. */
+  async signal(signal: Signal): Promise<void> {
+    await this.#withClient(async (client) => {
+      const verdict = await judgeSignal(client, signal, this.#options);
+      const answer = 'refused' in verdict ? `refused: ${verdict.refused}` : 'taken';
+      await this.#changeAtMark(client, nothing, (progress) => applySignal(progress, signal, verdict, Date.now()));
+      this.#options.log.info({ id: signal.id, type: signal.type, tables: signal.tables, answer }, 'a signal came');
+    });
+  }
+
+  /** Chunks up to this progress are durable: their workers take the next ones. */
+  stored(snapshot: SnapshotProgress): void {
+    const age = this.#ages.get(snapshot) ?? 0;
+    const behind = this.#handedOn.findIndex((entry) => entry.age > age);
+    for (const { chunk, rest } of this.#handedOn.splice(0, behind < 0 ? Infinity : behind)) chunk.passed.resolve(rest);
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#stopped.resolve();
     for (const chunk of this.#chunks.values()) chunk.passed.resolve(undefined);
-    for (const restart of this.#restarts.values()) restart.passed.resolve();
+    for (const { chunk } of this.#handedOn) chunk.passed.resolve(undefined);
     for (const client of this.#clients) void disconnect(client);
   }
 
@@ -245,11 +267,8 @@ export class Snapshotter {
   }
 
   #hasWork(): boolean {
-    return this.#open().some((name) => !this.#planning.has(name) && this.#queues.get(name)?.hasFree !== false);
-  }
-
-  #open(): readonly string[] {
-    return Object.entries(this.#progress.tables).flatMap(([name, { state }]) => (state === 'done' ? [] : [name]));
+    if (this.#progress.isPaused === true) return false;
+    return openTables(this.#progress).some((name) => !this.#planning.has(name) && this.#queues.get(name)?.hasFree !== false);
   }
 
   async #work(client: Client): Promise<void> {
@@ -275,7 +294,8 @@ export class Snapshotter {
 
   /** The tables come one after the other, each with all workers. */
   #take(): Task | PlanTask | undefined {
-    for (const name of this.#open()) {
+    if (this.#progress.isPaused === true) return undefined;
+    for (const name of openTables(this.#progress)) {
       const queue = this.#queues.get(name);
       const range = queue?.take(splitFile(this.#workerLimit));
       if (queue !== undefined && range !== undefined) return { name, queue, range };
@@ -286,45 +306,85 @@ export class Snapshotter {
     return undefined;
   }
 
-  /** Finds out the ranges of a table. Of one that is gone, its first chunk tells. */
+  /** Finds out the ranges of a table, or takes those that were left. Of one that is gone, its first chunk tells. */
   async #plan(client: Client, name: string): Promise<void> {
-    let ranges: readonly RangeProgress[] = [{ of: keyOrder([]), after: null, end: null }];
+    const { rest: left = null, request, startsOver = false } = this.#tableProgress(name) ?? {};
+    const rest = startsOver ? null : left;
+    let ranges = rest ?? [{ of: keyOrder([]), after: null, end: null }];
     const view = await openView(client, parseName(name));
     if (view !== undefined) {
       await closeView(client);
-      if (this.#tableProgress(name)?.startsOver === true) await this.#startOver(client, name, this.#versionOf(view).table);
-      if (this.#options.mayHaveWriters) await writersAreOver(client, view.table, () => this.#isStopped);
-      ranges = await planRanges(client, view.table, keyOf(view.table), this.#workerLimit);
+      if (startsOver) await this.#startOver(client, name, this.#versionOf(view).table);
+      // Also of what the stream has brought already: a transaction keeps its locks until queries see it.
+      if (this.#options.mayHaveWriters || request !== undefined) await this.#untilWritersAreOver(client, view.table);
+      ranges = rest ?? (await planRanges(client, view.table, topicKeyOf(view.table, this.#options.rules), this.#workerLimit));
     }
     this.#planning.delete(name);
-    if (this.#tableProgress(name) === undefined) return;
-    this.#queues.set(name, new RangeQueue(ranges));
+    if (this.#windows.has(name)) this.#queues.set(name, new RangeQueue(ranges));
     this.#wake();
   }
 
-  async #startOver(client: Client, name: string, table: TableSchema): Promise<void> {
-    const [id, passed] = [randomUUID(), Promise.withResolvers<void>()];
-    this.#restarts.set(id, { name, table, passed });
-    await client.query(WRITE_MARK, [markPrefix(this.#options.config), id]);
-    await passed.promise;
-  }
-
-  #truncate(id: string, { name, table, passed }: Restart, position: string): void {
-    this.#restarts.delete(id);
-    this.#windows.get(name)?.startOver();
-    this.#advance(name, { ...this.#requireProgress(name), state: 'running', startsOver: false });
-    this.#options.publish({ records: [schemaRecord(table, position), truncateRecord(table, position)], bytes: 0, snapshot: this.#progress });
-    passed.resolve();
+  async #untilWritersAreOver(client: Client, table: CatalogTable): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#options.log.info({ table: qualified(table.ref) }, 'snapshot: waiting for transactions that wrote to the table before it was published');
+    }, PATIENCE_MS);
+    await writersAreOver(client, table, () => this.#isStopped);
+    clearTimeout(timer);
   }
 
   async #readRange(client: Client, { name, queue, range }: Task): Promise<void> {
-    for (let rest: RangeProgress | undefined = range; rest !== undefined && !this.#isStopped;) {
-      const chunk = await this.#readChunk(client, { name, queue, range: rest });
+    let rest: RangeProgress | undefined = range;
+    while (rest !== undefined && !this.#isStopped && this.#progress.isPaused !== true) {
+      const chunk: Chunk | undefined = await this.#readChunk(client, { name, queue, range: rest });
       if (chunk === undefined) return this.#planAnew(name, queue);
       this.#chunks.set(chunk.id, chunk);
       failAt('after-chunk-before-mark');
       await client.query(WRITE_MARK, [markPrefix(this.#options.config), chunk.id]);
       rest = await chunk.passed.promise;
+    }
+    if (rest !== undefined) queue.release(rest);
+  }
+
+  /** What was published of a table does not count: a truncate goes out, and who reads it has to see all that came before. */
+  async #startOver(client: Client, name: string, table: TableSchema): Promise<void> {
+    const records = (position: string) => (this.#tableProgress(name) === undefined ? [] : [schemaRecord(table, position), truncateRecord(table, position)]);
+    await this.#changeAtMark(client, records, (progress) => {
+      this.#windows.get(name)?.startOver();
+      const before = progress.tables[name];
+      return before === undefined ? progress : withTable(progress, name, { ...before, state: 'running', startsOver: false });
+    });
+  }
+
+  /** Changes what is to be done, where the stream has come to: so that it is stored in its place. */
+  async #changeAtMark(client: Client, records: (position: string) => CdcRecord[], change: (progress: SnapshotProgress) => SnapshotProgress): Promise<void> {
+    const [id, passed] = [randomUUID(), Promise.withResolvers<void>()];
+    this.#changes.set(id, (position) => {
+      this.#changes.delete(id);
+      const published = records(position);
+      this.#setProgress(change(this.#progress));
+      this.#options.publish({ records: published, bytes: 0, snapshot: this.#progress });
+      this.#wake();
+      passed.resolve();
+    });
+    await client.query(WRITE_MARK, [markPrefix(this.#options.config), id]);
+    await Promise.race([passed.promise, this.#stopped.promise]);
+  }
+
+  #setProgress(progress: SnapshotProgress): void {
+    this.#progress = progress;
+    this.#ages.set(progress, ++this.#age);
+    this.#openWindows();
+  }
+
+  /** A window for each table that is open, and none for others. */
+  #openWindows(): void {
+    const open = new Set(openTables(this.#progress));
+    for (const name of open) if (!this.#windows.has(name)) this.#windows.set(name, new ChunkWindow());
+    for (const name of this.#windows.keys()) {
+      if (open.has(name)) continue;
+      this.#windows.delete(name);
+      this.#queues.get(name)?.clear();
+      this.#queues.delete(name);
     }
   }
 
@@ -334,31 +394,43 @@ export class Snapshotter {
     this.#options.log.warn({ table: name }, 'snapshot: reading the table anew, since it was written to another file or has another key');
     queue.clear();
     this.#queues.delete(name);
-    this.#progress = { ...this.#progress, tables: { ...this.#progress.tables, [name]: { ...this.#requireProgress(name), rows: 0 } } };
+    this.#setProgress({ ...this.#progress, tables: { ...this.#progress.tables, [name]: { ...this.#requireProgress(name), rows: 0, rest: null } } });
   }
 
   /** Undefined where the table has to be planned anew. */
   async #readChunk(client: Client, task: Task): Promise<Chunk | undefined> {
     const underWay = this.#underWay.begin(task.name);
+    const window = this.#windows.get(task.name);
     const view = await openView(client, parseName(task.name));
     const visibility = parseVisibility(view?.snapshot ?? '');
     if (view !== undefined) this.#underWay.opened(underWay, (xid) => isVisible(visibility, xid));
-    const read = view === undefined ? undefined : await this.#read(client, view, task).catch((error: unknown) => this.#giveUp(underWay, error));
+    const read = view === undefined ? undefined : await this.#read(client, view, task).catch((error: unknown) => this.#refuse(client, task, underWay, error));
     if (view !== undefined) await closeView(client);
     if (view === undefined) this.#options.log.warn({ table: task.name }, 'snapshot: the table was dropped meanwhile');
-    if (view === undefined || read !== undefined) return { ...task, id: randomUUID(), read, visibility, underWay, passed: Promise.withResolvers() };
+    if (view === undefined || read !== undefined) return { ...task, id: randomUUID(), window, read, visibility, underWay, passed: Promise.withResolvers() };
     this.#underWay.end(underWay);
     return undefined;
   }
 
-  #giveUp(underWay: ReadUnderWay, error: unknown): never {
-    this.#underWay.end(underWay);
-    throw error;
+  /** A condition may be right in form and fail on a row: that ends its request and nothing else. */
+  async #refuse(client: Client, { name, queue }: Task, underWay: ReadUnderWay, error: unknown): Promise<undefined> {
+    const where = this.#tableProgress(name)?.where;
+    if (where === undefined || !isRefusal(error)) {
+      this.#underWay.end(underWay);
+      throw error;
+    }
+    await client.query('ROLLBACK');
+    const reason = `its condition fails on a row of ${name} (SQLSTATE ${String(error.code)})`;
+    queue.clear();
+    this.#options.log.warn({ table: name, reason }, 'snapshot: a request cannot be done');
+    await this.#changeAtMark(client, nothing, (progress) => refuseTable(progress, name, reason));
+    return undefined;
   }
 
   async #read(client: Client, view: TableView, { name, range }: Task): Promise<ChunkRows | undefined> {
     const limit = this.#rowLimits.get(name) ?? Math.min(FIRST_CHUNK_ROWS, this.#options.config.settings.SNAPSHOT_CHUNK_SIZE);
-    const read = await readChunk(client, view, this.#versionOf(view), { range, limit, where: this.#filterOf(name) });
+    const where = bothOf(this.#filterOf(name), this.#tableProgress(name)?.where ?? null);
+    const read = await readChunk(client, view, this.#versionOf(view), { range, limit, where });
     if (read !== undefined && read.rows.length > 0) this.#rowLimits.set(name, this.#limitFor(read.bytes / read.rows.length));
     return read;
   }
@@ -378,8 +450,8 @@ export class Snapshotter {
     return Math.min(this.#options.config.settings.SNAPSHOT_CHUNK_SIZE, byBytes);
   }
 
-  /** Publishes a chunk's rows together with what is then left; gives what is left of its range. */
-  #handOn(chunk: Chunk, rows: readonly Row[], position: string): RangeProgress | undefined {
+  /** Publishes a chunk's rows together with what is then left. */
+  #handOn(chunk: Chunk, rows: readonly Row[], position: string): void {
     const { name, read } = chunk;
     const before = this.#requireProgress(name);
     const rest = moveOn(chunk);
@@ -391,9 +463,10 @@ export class Snapshotter {
       rest: isPlanned ? chunk.queue.rest : null,
     });
     const records = read === undefined ? [] : [schemaRecord(read.table, position)];
+    this.#handedOn.push({ age: this.#age, chunk, rest });
     this.#options.publish({ records: [...records, ...readRecords(rows, position)], bytes: read?.bytes ?? 0, snapshot: this.#progress });
     if (this.isDone) this.#options.log.info('snapshot: done');
-    return rest;
+    else this.#wake();
   }
 
   #again({ name, queue, range }: Chunk): RangeProgress | undefined {
@@ -411,11 +484,8 @@ export class Snapshotter {
     return this.#progress.tables[name] as TableProgress;
   }
 
-  #advance(name: string, progress: TableProgress): void {
-    this.#progress = { ...this.#progress, tables: { ...this.#progress.tables, [name]: progress } };
-    if (progress.state !== 'done') return;
-    this.#windows.delete(name);
-    this.#queues.delete(name);
+  #advance(name: string, table: TableProgress): void {
+    this.#setProgress(withTable(this.#progress, name, table));
   }
 
   async #copyKeyless(client: Client, ref: TableRef, name: string): Promise<void> {
@@ -469,6 +539,13 @@ export class Snapshotter {
       await disconnect(client);
     }
   }
+}
+
+const nothing = (): CdcRecord[] => [];
+
+/** What rows have to meet, of the settings and of a request. */
+function bothOf(filter: string | null, where: string | null): string | null {
+  return filter === null || where === null ? (filter ?? where) : `(${filter}\n) AND (${where}\n)`;
 }
 
 /** The range of a published chunk, moved on; undefined at its end. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
-import type { Checkpoint, Emit, RecordBatch, SnapshotProgress, Source, SourceLag, TableProgress } from '../../shared/connector/source.ts';
+import type { Checkpoint, Emit, RecordBatch, Signal, SnapshotProgress, Source, SourceLag, TableProgress } from '../../shared/connector/source.ts';
 import { carryingOf, stopsTable } from '../../shared/connector/stopped-table.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
@@ -17,7 +17,7 @@ import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
 import { findProblems, prepare } from './setup.ts';
 import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
-import { planSnapshot } from './snapshot-plan.ts';
+import { planSnapshot, withoutFirst } from './snapshot-plan.ts';
 import { LAG } from './statements.ts';
 import { TableStops } from './table-stops.ts';
 import { TableVersions } from './table-versions.ts';
@@ -42,6 +42,7 @@ export class PostgresSource implements Source {
   readonly #config: PostgresSourceConfig;
   readonly #context: ConnectorContext;
   readonly #commits: CommitEnd[] = [];
+  readonly #started = Promise.withResolvers<Snapshotter>();
   readonly #failure = Promise.withResolvers<never>();
   readonly #reader: ChangeReader;
   #tables: TableVersions | undefined;
@@ -103,8 +104,10 @@ export class PostgresSource implements Source {
     this.#position = this.#acknowledged = from.position;
     this.#client = await connect(this.#config);
     const { tables } = this.#requireTables();
-    const going = tables.filter(({ ref }) => this.#stops.positionOf(`${ref.schema}.${ref.name}`) === undefined);
-    this.#snapshotter = this.#createSnapshotter(from, going);
+    const going = this.#going(tables);
+    const snapshotter = this.#createSnapshotter(from, going);
+    this.#snapshotter = snapshotter;
+    this.#started.resolve(snapshotter);
     try {
       await this.#storePlan(from);
       await this.#snapshotter?.readKeyless(going.filter((table) => topicKeyOf(table, this.#requireTables().rules).length === 0));
@@ -120,6 +123,11 @@ export class PostgresSource implements Source {
     await this.#stream?.stop();
   }
 
+  async signal(signal: Signal): Promise<void> {
+    const snapshotter = await this.#started.promise;
+    await snapshotter.signal(signal);
+  }
+
   currentPosition(): SourcePosition | null {
     return this.#position;
   }
@@ -132,6 +140,10 @@ export class PostgresSource implements Source {
       this.#commits.shift();
     }
     if (end !== undefined) this.#stream?.confirm(end);
+  }
+
+  stored(snapshot: SnapshotProgress): void {
+    this.#snapshotter?.stored(snapshot);
   }
 
   async lag(): Promise<SourceLag> {
@@ -174,6 +186,11 @@ export class PostgresSource implements Source {
     const dot = name.indexOf('.');
     const table = { schema: name.slice(0, dot), name: name.slice(dot + 1) };
     return this.#config.tablePatterns.some((pattern) => matchesPattern(pattern, table));
+  }
+
+  /** Without those that are stopped. */
+  #going(tables: readonly CatalogTable[]): readonly CatalogTable[] {
+    return tables.filter(({ ref }) => this.#stops.positionOf(`${ref.schema}.${ref.name}`) === undefined);
   }
 
   #onStop(table: string, position: SourcePosition, error: CdcError): void {
@@ -226,13 +243,14 @@ export class PostgresSource implements Source {
     this.#client = undefined;
   }
 
-  #createSnapshotter(from: Checkpoint, tables: readonly CatalogTable[]): Snapshotter | undefined {
-    if (this.#config.settings.SNAPSHOT_MODE === 'never') return undefined;
+  #createSnapshotter(from: Checkpoint, tables: readonly CatalogTable[]): Snapshotter {
+    const isRead = this.#config.settings.SNAPSHOT_MODE !== 'never';
     return new Snapshotter({
       config: this.#config,
       rules: this.#requireTables().rules,
       log: this.#context.log,
-      progress: planSnapshot(tables, this.#withLifted(from.snapshot), this.#missed),
+      progress: isRead ? planSnapshot(tables, this.#withLifted(from.snapshot), this.#missed) : withoutFirst(from.snapshot),
+      tables: () => this.#going(this.#requireTables().tables),
       adopt: (version) => this.#requireTables().adopt(version),
       publish: (batch) => this.#publishChunk(batch),
       emit: (batch) => this.#emit?.(batch),

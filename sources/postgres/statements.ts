@@ -135,6 +135,11 @@ export function buildCopyChunk({ table, columns, key, after, end, where, limit }
   return buildCopy(`SELECT ${list} FROM ${rowsOf(table)}${condition}${order} LIMIT ${limit}`);
 }
 
+/** Asks the server whether a condition is one, in the form in which chunks have it; reads nothing. To be sent as a prepared statement, which is one alone. */
+export function buildCheckCondition(table: ReadTable, where: string): string {
+  return `SELECT 1 FROM ${rowsOf(table)} WHERE (${where}\n) LIMIT 0`;
+}
+
 function literals(values: readonly string[]): string {
   return values.map((value) => pg.escapeLiteral(value)).join(', ');
 }

@@ -8,6 +8,7 @@ import type { Logger } from '../../shared/observe/log.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
 import { keepTrying } from '../../shared/process/retry.ts';
 import { Publisher } from '../../topics/publisher.ts';
+import { followSignals } from './signal-loop.ts';
 import type { SourceStatus } from './source-status.ts';
 import { StopLog } from './stop-log.ts';
 
@@ -63,6 +64,7 @@ async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
     log,
     onCommitted: (commit) => {
       if (commit.position !== null) source.acknowledge(commit.position);
+      if (commit.snapshot !== null) source.stored?.(commit.snapshot);
       stops.tell(commit.stopped);
       status.committed(commit);
       healthy();
@@ -121,10 +123,11 @@ interface Streaming {
   readonly checkpoint: Checkpoint;
 }
 
-async function stream({ status, signal, gate, log }: SourceRun, { source, publisher, checkpoint }: Streaming): Promise<void> {
+async function stream({ status, signal, gate, log, settings }: SourceRun, { source, publisher, checkpoint }: Streaming): Promise<void> {
   const stop = () => void source.stop();
   signal.addEventListener('abort', stop, { once: true });
   const lagTimer = setInterval(() => void updateLag(source, status), LAG_INTERVAL_MS);
+  const ended = new AbortController();
   const emit: Emit = (batch) => {
     failAt('after-read');
     const passage = gate.passage;
@@ -133,7 +136,8 @@ async function stream({ status, signal, gate, log }: SourceRun, { source, publis
   try {
     status.state = 'streaming';
     const failed = publisher.failed.then((error) => Promise.reject(error));
-    await Promise.race([source.start(checkpoint, emit), failed]);
+    const signals = followSignals({ source, settings, checkpoint, log, signal: ended.signal }).then(() => failed);
+    await Promise.race([source.start(checkpoint, emit), failed, signals]);
     const isDrained = await Promise.race([
       publisher.drain().then(() => true),
       new Promise<false>((resolve) => setTimeout(resolve, DRAIN_LIMIT_MS, false).unref()),
@@ -145,6 +149,7 @@ async function stream({ status, signal, gate, log }: SourceRun, { source, publis
   } finally {
     signal.removeEventListener('abort', stop);
     clearInterval(lagTimer);
+    ended.abort();
     await source.stop();
   }
 }

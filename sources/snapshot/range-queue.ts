@@ -52,6 +52,11 @@ export class RangeQueue {
     return next;
   }
 
+  /** Gives a range back; another worker goes on with it. */
+  release(range: RangeProgress): void {
+    this.#held.delete(range);
+  }
+
   has(range: RangeProgress): boolean {
     return this.#held.has(range);
   }

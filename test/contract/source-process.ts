@@ -38,6 +38,10 @@ export class SourceProcess implements AsyncDisposable {
     }
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   count(text: string): number {
     return this.log.split(text).length - 1;
   }

@@ -119,6 +119,7 @@ export class SourceRun {
     const stopped = Object.entries({ ...this.#stopped, ...batch.stopped }).filter(([, stop]) => stop !== null);
     this.#stopped = Object.fromEntries(stopped) as StoppedTables;
     if (this.acknowledges) this.acknowledge();
+    if (batch.snapshot !== undefined) this.source.stored?.(batch.snapshot);
     this.#tell();
     if (this.#hold === undefined) return undefined;
     this.#isWaiting = true;

@@ -20,6 +20,20 @@ export interface ControlRecords {
     value: { ts_ms: number; position: string; db: string; schema: string; table: string; columns: string };
   };
   positions: { key: { source: string }; value: PositionValue };
+  signals: { key: { source: string }; value: SignalValue };
+}
+
+/** A request to a running source; anybody may write it. */
+export interface SignalValue {
+  /** Chosen by who asks; the answer has it. */
+  id: string;
+  /** `snapshot`, `pause`, `resume` or `stop`. */
+  type: string;
+  /** Of a snapshot: `schema.table`, `*` allowed. */
+  tables: readonly string[];
+  /** Of a snapshot: a condition on its rows; null for all of them. */
+  where: string | null;
+  ts_ms: number;
 }
 
 export interface PositionValue {
@@ -83,6 +97,22 @@ export function controlSchemas(topic: string, kind: keyof ControlRecords): { rea
             { name: 'schema', type: 'string' },
             { name: 'table', type: 'string' },
             { name: 'columns', type: 'string' },
+          ],
+        },
+      };
+    case 'signals':
+      return {
+        key: { type: 'record', name: 'Key', namespace, fields: [{ name: 'source', type: 'string' }] },
+        value: {
+          type: 'record',
+          name: 'Signal',
+          namespace,
+          fields: [
+            { name: 'id', type: 'string' },
+            { name: 'type', type: 'string' },
+            { name: 'tables', type: { type: 'array', items: 'string' }, default: [] },
+            { name: 'where', type: ['null', 'string'], default: null },
+            { name: 'ts_ms', type: 'long' },
           ],
         },
       };

@@ -56,7 +56,7 @@ const SCHEMAS: Readonly<Record<string, unknown>> = {
   'table-key': buildKeySchema(ALL_TYPES, TOPIC),
   'table-envelope': buildEnvelopeSchema(ALL_TYPES, TOPIC),
   ...Object.fromEntries(
-    (['transaction', 'heartbeat', 'schema-changes', 'positions'] as const).flatMap((kind) => {
+    (['transaction', 'heartbeat', 'schema-changes', 'signals', 'positions'] as const).flatMap((kind) => {
       const { key, value } = controlSchemas(`shop.${kind}`, kind);
       return [
         [`${kind}-key`, key],

@@ -39,6 +39,18 @@ export class LogReader {
     });
   }
 
+  /** What stands from an offset on, as far as one answer goes; waits about a second where nothing does. An offset outside of the partition is taken for its beginning. */
+  async readFrom(topic: string, partition: number, offset: number): Promise<{ readonly messages: readonly FetchedMessage[]; readonly next: number }> {
+    return this.#try(`reading ${topic}`, async () => {
+      await this.#cluster.addMultipleTargetTopics([topic]);
+      const [first, end] = [await this.#offset(topic, partition, true), await this.#offset(topic, partition, false)];
+      const from = offset < first || offset > end ? first : offset;
+      const batch = await this.#fetch(topic, partition, from, 'committed');
+      if (batch.isEmptyIncludingFiltered()) return { messages: [], next: from };
+      return { messages: batch.messages.filter((message) => Number(message.offset) >= from), next: Number(batch.lastOffset()) + 1 };
+    });
+  }
+
   async partitionCount(topic: string): Promise<number> {
     return this.#try(`asking for the partitions of ${topic}`, async () => {
       await this.#cluster.addMultipleTargetTopics([topic]);

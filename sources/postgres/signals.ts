@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto';
+import type { Client } from 'pg';
+import type { Signal } from '../../shared/connector/source.ts';
+import type { Verdict } from '../snapshot/requests.ts';
+import { type CatalogTable, type SchemaRules, topicKeyOf } from './catalog.ts';
+import { matchesPattern } from './config.ts';
+import { qualified } from './snapshot-plan.ts';
+import { buildCheckCondition } from './statements.ts';
+
+/** SQLSTATE classes of a server or a connection in trouble: not of the statement (PostgreSQL manual, appendix A). */
+const TROUBLE = new Set(['08', '53', '57', '58', 'XX']);
+
+interface KnownTables {
+  readonly tables: () => readonly CatalogTable[];
+  readonly rules: SchemaRules;
+}
+
+/** Whether a signal can be done, and for which tables. Throws only what has nothing to do with it. */
+export async function judgeSignal(client: Client, signal: Signal, known: KnownTables): Promise<Verdict> {
+  if (signal.type === 'pause' || signal.type === 'resume' || signal.type === 'stop') return { tables: [] };
+  if (signal.type !== 'snapshot') return { refused: `there is no signal of type ${JSON.stringify(signal.type)}: it is snapshot, pause, resume or stop` };
+  if (signal.tables.length === 0) return { refused: 'it names no table' };
+  const wanted = known.tables().filter(({ ref }) => signal.tables.some((pattern) => isMatch(pattern, ref)));
+  const unknown = signal.tables.find((pattern) => !wanted.some(({ ref }) => isMatch(pattern, ref)));
+  if (unknown !== undefined) return { refused: `the source has no table ${unknown}` };
+  const keyless = wanted.find((table) => topicKeyOf(table, known.rules).length === 0);
+  if (keyless !== undefined) return { refused: `${qualified(keyless.ref)} has no key, so it cannot be read beside the stream` };
+  return (await conditionProblem(client, wanted, signal.where)) ?? { tables: wanted.map(({ ref }) => qualified(ref)) };
+}
+
+function isMatch(pattern: string, table: CatalogTable['ref']): boolean {
+  return pattern.split('.').length === 2 && matchesPattern(pattern, table);
+}
+
+async function conditionProblem(client: Client, tables: readonly CatalogTable[], where: string | null): Promise<Verdict | undefined> {
+  if (where === null) return undefined;
+  for (const table of tables) {
+    const text = buildCheckCondition(table, where);
+    try {
+      await client.query({ name: createHash('sha256').update(text).digest('hex').slice(0, 40), text });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return { refused: `its condition is none for ${qualified(table.ref)} (SQLSTATE ${error.code})` };
+    }
+  }
+  return undefined;
+}
+
+/** Whether the server has refused a statement for what it says. */
+export function isRefusal(error: unknown): error is { readonly code: string } {
+  const { code, severity } = error as { readonly code?: unknown; readonly severity?: unknown };
+  return severity === 'ERROR' && typeof code === 'string' && !TROUBLE.has(code.slice(0, 2));
+}
