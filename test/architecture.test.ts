@@ -13,7 +13,7 @@ interface SourceFile {
 }
 
 const ROOT = join(import.meta.dirname, '..');
-const AREAS = ['shared', 'topics', 'sources', 'sinks', 'cli', 'ui', 'stack', 'test', 'bench'] as const;
+const AREAS = ['shared', 'topics', 'sources', 'sinks', 'cli', 'ui', 'stack', 'test', 'bench', 'examples'] as const;
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'/g;
 
 /** What an area may import beside itself; prefixes of paths. The first line that fits a path holds. */
@@ -30,16 +30,17 @@ const ALLOWED: readonly (readonly [area: RegExp, own: RegExp, others: readonly s
   [/^stack\//, /^stack\//, ['shared/errors/']],
   [/^ui\//, /^ui\//, ['shared/', 'topics/']],
   [/^cli\//, /^cli\//, ['shared/', 'topics/', 'sources/', 'sinks/', 'stack/', 'ui/']],
-  [/^test\//, /^test\//, ['shared/', 'topics/', 'sources/', 'sinks/', 'stack/', 'ui/', 'cli/']],
+  [/^examples\//, /^examples\//, []],
+  [/^test\//, /^test\//, ['shared/', 'topics/', 'sources/', 'sinks/', 'stack/', 'ui/', 'cli/', 'examples/']],
   [/^bench\//, /^bench\//, ['shared/', 'topics/', 'sources/', 'sinks/', 'stack/', 'ui/', 'cli/', 'test/']],
 ];
 
 /** Where a driver or client may be imported, beside tests. */
 const POSTGRES_PLACES = /^(sources\/postgres|sinks\/postgres|stack|cli|bench|test)\//;
 const DRIVERS: Readonly<Record<string, RegExp>> = {
-  kafkajs: /^(topics\/kafka|stack|bench)\//,
-  '@kafkajs/confluent-schema-registry': /^topics\/avro\//,
-  avsc: /^topics\/avro\//,
+  kafkajs: /^(topics\/kafka|stack|bench|examples)\//,
+  '@kafkajs/confluent-schema-registry': /^(topics\/avro|examples)\//,
+  avsc: /^(topics\/avro|examples)\//,
   pg: POSTGRES_PLACES,
   'pg-cursor': POSTGRES_PLACES,
   'pg-copy-streams': POSTGRES_PLACES,

@@ -114,6 +114,9 @@ export interface Source {
    */
   validate(): Promise<readonly Finding[]>;
 
+  /** The tables that the settings ask for, as they are now. Changes nothing. */
+  tables(): Promise<readonly TableSchema[]>;
+
   /** Creates what is missing in the database (publication, slot); repeating it changes nothing. The tables it found. */
   setup(from: Checkpoint): Promise<readonly TableSchema[]>;
 

@@ -9,7 +9,7 @@ import { TEMPLATE_OPTIONS, type TemplateConfig, toConfig } from './config.ts';
 import { parseEntry } from './parser.ts';
 import { parsePlace } from './positions.ts';
 import { connect, LogStream } from './replication.ts';
-import { findProblems, prepare } from './setup.ts';
+import { findProblems, prepare, schemasOf } from './setup.ts';
 import { planSnapshot, Snapshotter } from './snapshot.ts';
 
 /**
@@ -35,6 +35,10 @@ class TemplateSource implements Source {
 
   async validate(): Promise<readonly Finding[]> {
     return findProblems(connect(this.#config), this.#config);
+  }
+
+  async tables(): Promise<readonly TableSchema[]> {
+    return schemasOf(connect(this.#config), this.#config.tables);
   }
 
   async setup(from: Checkpoint): Promise<readonly TableSchema[]> {

@@ -29,6 +29,10 @@ export function prepare(database: MemoryDatabase, { tables, slot }: TemplateConf
       throw new CdcError('POSITION_LOST', `Slot ${slot} is gone, and with it the changes since it was read.`);
     database.keep(slot, database.end);
   }
+  return schemasOf(database, tables);
+}
+
+export function schemasOf(database: MemoryDatabase, tables: readonly string[]): TableSchema[] {
   return tables.flatMap((name) => schemaOf(findTable(database, name)) ?? []);
 }
 

@@ -3,14 +3,14 @@ import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint } from '../../shared/connector/source.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
-import type { TableRef } from '../../shared/record/table-schema.ts';
-import { type CatalogTable, describeTables, readUniqueKeys, type SchemaRules } from './catalog.ts';
+import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
+import { type CatalogTable, describeTables, readUniqueKeys, type SchemaRules, toTableVersion } from './catalog.ts';
 import { toPostgresError } from './client.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { allProblems, type FoundTables, type ServerFacts, type SlotState, versionProblem } from './findings.ts';
 import { parseLsn } from './parser.ts';
 import { changePublication, filterProblems, planFor, readPublication } from './publication.ts';
-import { isOurs, type PublicationState, sendsGenerated } from './publication-plan.ts';
+import { isOurs, type PublicationState, sendsGenerated, type TablePlan } from './publication-plan.ts';
 import { CREATE_SLOT, LIST_TABLES, SERVER_FACTS, SLOT_STATE } from './statements.ts';
 
 export async function readFacts(client: Client): Promise<ServerFacts> {
@@ -43,9 +43,25 @@ export async function findProblems(client: Client, config: PostgresSourceConfig)
   const [slot, publication] = [await readSlot(client, config.slot), await readPublication(client, config.publication)];
   const input = { config, version: facts.version, tables: described, publication };
   const plans = await planFor(client, input);
-  const rules = schemaRules(config, facts, { publication, shapes: new Map(plans.map(({ table, shape }) => [qualified(table.ref), shape])) });
+  const rules = schemaRules(config, facts, { publication, shapes: plannedShapes(plans) });
   const findings = allProblems({ config, rules, facts, found, tables: described, uniqueKeys, slot, publication, plans });
   return [...findings, ...(await filterProblems(client, input))];
+}
+
+/** The tables that TABLES asks for, as the log will carry them. Changes nothing. */
+export async function readTables(client: Client, config: PostgresSourceConfig): Promise<readonly TableSchema[]> {
+  const facts = await readFacts(client);
+  const { tables } = await findTables(client, config.tablePatterns);
+  const described = await describeTables(client, tables);
+  const publication = await readPublication(client, config.publication);
+  const plans = await planFor(client, { config, version: facts.version, tables: described, publication });
+  const rules = schemaRules(config, facts, { publication, shapes: plannedShapes(plans) });
+  return described.map((table) => toTableVersion(table, rules).table);
+}
+
+/** Each table as the publication will have it. */
+function plannedShapes(plans: readonly TablePlan[]): SchemaRules['published'] {
+  return new Map(plans.map(({ table, shape }) => [qualified(table.ref), shape]));
 }
 
 interface Published {

@@ -15,7 +15,7 @@ import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
-import { findProblems, prepare } from './setup.ts';
+import { findProblems, prepare, readTables } from './setup.ts';
 import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
 import { planSnapshot, withoutFirst } from './snapshot-plan.ts';
 import { LAG } from './statements.ts';
@@ -82,6 +82,10 @@ export class PostgresSource implements Source {
 
   async validate(): Promise<readonly Finding[]> {
     return withClient(this.#config, (client) => findProblems(client, this.#config));
+  }
+
+  async tables(): Promise<readonly TableSchema[]> {
+    return withClient(this.#config, (client) => readTables(client, this.#config));
   }
 
   async setup(from: Checkpoint): Promise<readonly TableSchema[]> {

@@ -20,14 +20,16 @@ export function describeChecks(open: OpenBench): void {
       expect(findings).toMatchObject([{ severity: 'error', code: 'TABLE_NOT_FOUND', remedy: expect.stringMatching(/./) as string }]);
     });
 
-    test('setting up twice gives the same tables, with their columns and keys', async () => {
+    test('asking for the tables and setting up, once and again, give the same tables, with their columns and keys', async () => {
       await using bench = await open('t', 'u');
       const source = bench.harness.createSource(['t', 'u'], {});
+      const before = await source.tables();
       const [first, second] = [await source.setup(NOTHING), await source.setup(NOTHING)];
       expect(first.map((table) => [table.name, table.columns.map((column) => column.name), table.keyColumns.map((column) => column.name)])).toEqual([
         ['t', ['id', 'v'], ['id']],
         ['u', ['id', 'v'], ['id']],
       ]);
+      expect(before.map(({ fingerprint }) => fingerprint)).toEqual(first.map(({ fingerprint }) => fingerprint));
       expect(second.map(({ fingerprint }) => fingerprint)).toEqual(first.map(({ fingerprint }) => fingerprint));
     });
   });

@@ -27,7 +27,7 @@ const BEFORE = `
   INSERT INTO documents SELECT i, 0, repeat(md5(i::text), 500) FROM generate_series(1, 5) i;
   INSERT INTO sessions SELECT gen_random_uuid(), now() FROM generate_series(1, 20);`;
 
-/** While they stream: a statement a transaction. */
+/** While they stream: a statement a transaction. A key that changes is two changes. */
 const CHANGES = [
   `INSERT INTO orders SELECT i, i % 7, 'new', i, timestamp '2026-11-02' FROM generate_series(201, 300) i`,
   `UPDATE orders SET state = 'paid', total = total + 0.01 WHERE id % 3 = 0`,
@@ -46,6 +46,8 @@ const CHANGES = [
   `INSERT INTO sessions SELECT ('00000000-0000-0000-0000-00000000000' || i)::uuid, timestamptz '2026-11-24 00:00:00Z' + i * interval '1 second' FROM generate_series(1, 5) i`,
   `BEGIN; UPDATE orders SET total = 1; ROLLBACK`,
 ];
+const CHANGES_KEY = /SET (id|name) =/;
+const IS_ROLLED_BACK = /ROLLBACK/;
 
 /** The tables: their keys, and a query that gives each value a text, or what JSON has for it, that any reader can give too. */
 export const TABLES: Readonly<Record<string, { readonly key: readonly string[]; readonly query: string }>> = {
@@ -68,6 +70,8 @@ export interface Shop {
   readonly source: string;
   /** SOURCE_NAME: orders alone, in milliseconds. */
   readonly millisSource: string;
+  /** How many changes each transaction has that was committed while the sources streamed. */
+  readonly transactions: readonly number[];
 }
 
 /** The one that `shop-setup.ts` has opened. */
@@ -81,15 +85,14 @@ export async function openShop(): Promise<Shop & { drop(): Promise<void> }> {
   const shop = { databaseUrl, source: `${name}-a`, millisSource: `${name}-b` };
   try {
     await run(server(), [`CREATE DATABASE ${name}`]);
-    await fill(shop);
+    return { ...shop, transactions: await fill(shop), drop: () => drop(name) };
   } catch (error) {
     await drop(name);
     throw error;
   }
-  return { ...shop, drop: () => drop(name) };
 }
 
-async function fill(shop: Shop): Promise<void> {
+async function fill(shop: Omit<Shop, 'transactions'>): Promise<readonly number[]> {
   const { databaseUrl } = shop;
   await run(databaseUrl, [BEFORE]);
   // Who truncates at each `t` needs a topic of one partition (topics/README.md).
@@ -100,10 +103,24 @@ async function fill(shop: Shop): Promise<void> {
   const sources = [all, orders];
   await Promise.all(sources.map((source) => source.start()));
   await Promise.all(sources.map((source) => source.until(({ snapshot }) => isSnapshotDone(snapshot), 'the end of the snapshot')));
-  await run(databaseUrl, CHANGES);
+  const transactions = await change(databaseUrl);
   const end = await endOfLog(databaseUrl);
   await Promise.all(sources.map((source) => source.until(({ position }) => String(position) >= end, 'the end of the log')));
   await Promise.all(sources.map((source) => source.stop()));
+  return transactions;
+}
+
+async function change(url: string): Promise<readonly number[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const counts: number[] = [];
+  for (const statement of CHANGES) {
+    // TRUNCATE counts no rows, and is one change.
+    const { rowCount } = await client.query(statement);
+    if (!IS_ROLLED_BACK.test(statement)) counts.push((rowCount ?? 1) * (CHANGES_KEY.test(statement) ? 2 : 1));
+  }
+  await client.end();
+  return counts;
 }
 
 /** Statements one after the other, over one connection. */

@@ -8,6 +8,11 @@ const CONFLICT = 409;
 const REQUEST_TIMEOUT_MS = 15_000;
 const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json';
 
+export interface SchemaVersion {
+  readonly version: number;
+  readonly id: number;
+}
+
 /**
  * The schema registry: ids of schemas by subject, and schemas by id. Both are looked up once and then remembered.
  *
@@ -97,6 +102,15 @@ export class Registry {
     }
     const { schema } = (await this.#answer(response, `asking for schema ${id}`)) as { schema: string };
     return JSON.parse(schema) as unknown;
+  }
+
+  /** The versions of a subject, oldest first; none where the registry does not know it. */
+  async versions(subject: string): Promise<readonly SchemaVersion[]> {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`;
+    const response = await this.#fetch(path);
+    if (response.status === NOT_FOUND) return [];
+    const versions = (await this.#answer(response, `asking for the versions of ${subject}`)) as readonly number[];
+    return Promise.all(versions.map(async (version) => ({ version, id: ((await this.#get(`${path}/${version}`)) as { id: number }).id })));
   }
 
   /** Throws unless the registry answers. */

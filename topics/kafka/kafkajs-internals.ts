@@ -71,6 +71,7 @@ interface FetchedTopic {
 
 export interface FetchedPartition {
   readonly partition: number;
+  readonly messages: readonly unknown[];
   readonly highWatermark: string;
 }
 

@@ -15,6 +15,21 @@ export interface GroupLag {
   readonly lag: number;
 }
 
+export interface PartitionState {
+  readonly partition: number;
+  /** The first offset that is still there, and the next that will be given out. */
+  readonly first: number;
+  readonly next: number;
+  readonly leader: number;
+  readonly replicas: readonly number[];
+  readonly inSync: readonly number[];
+}
+
+/** The protocol's number for a topic among things that have settings. */
+const TOPIC_RESOURCE = 2;
+/** How the broker says that a setting is the topic's own. */
+const DYNAMIC_TOPIC_CONFIG = 1;
+
 /** A broker that has only just started has to find out first who keeps the offsets of a group. */
 const NOT_COORDINATED = new Set(['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP']);
 const COORDINATED_WITHIN_MS = 10_000;
@@ -44,6 +59,28 @@ export class LogOverview {
     return this.#try(`asking for the offsets of ${topic}`, async () => {
       const partitions = await this.#admin.fetchTopicOffsets(topic);
       return { topic, partitions: partitions.length, offsets: partitions.reduce((sum, { low, high }) => sum + Number(high) - Number(low), 0) };
+    });
+  }
+
+  async partitionsOf(topic: string): Promise<readonly PartitionState[]> {
+    return this.#try(`asking for the partitions of ${topic}`, async () => {
+      const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] });
+      const offsets = new Map((await this.#admin.fetchTopicOffsets(topic)).map((offset) => [offset.partition, offset]));
+      return (topics[0]?.partitions ?? [])
+        .map(({ partitionId: partition, leader, replicas, isr }) => {
+          const { low = '0', high = '0' } = offsets.get(partition) ?? {};
+          return { partition, first: Number(low), next: Number(high), leader, replicas, inSync: isr };
+        })
+        .toSorted((a, b) => a.partition - b.partition);
+    });
+  }
+
+  /** The settings that are the topic's own. */
+  async configOf(topic: string): Promise<Readonly<Record<string, string>>> {
+    return this.#try(`asking for the settings of ${topic}`, async () => {
+      const { resources } = await this.#admin.describeConfigs({ includeSynonyms: false, resources: [{ type: TOPIC_RESOURCE, name: topic }] });
+      const own = (resources[0]?.configEntries ?? []).filter(({ configSource }) => Number(configSource) === DYNAMIC_TOPIC_CONFIG);
+      return Object.fromEntries(own.map(({ configName, configValue }) => [configName, configValue]));
     });
   }
 
