@@ -59,9 +59,16 @@ afterAll(async () => {
   await clickhouse.close();
 });
 
-async function verifyWith(type: 'postgres' | 'clickhouse', tables: string): Promise<VerifyReport> {
+async function verifyWith(type: 'postgres' | 'clickhouse', tables: string, settings: Readonly<Record<string, string>> = {}): Promise<VerifyReport> {
   const sink = type === 'postgres' ? { SINK_URL: POSTGRES_URL, SINK_SCHEMA: `${NAME}_copy` } : { SINK_URL: CLICKHOUSE_URL, SINK_DATABASE: NAME };
-  const { source, openTarget } = readVerifySettings({ SOURCE_TYPE: 'postgres', SOURCE_URL: POSTGRES_URL, TABLES: tables, SINK_TYPE: type, ...sink });
+  const { source, openTarget } = readVerifySettings({
+    SOURCE_TYPE: 'postgres',
+    SOURCE_URL: POSTGRES_URL,
+    TABLES: tables,
+    SINK_TYPE: type,
+    ...sink,
+    ...settings,
+  });
   const target = await openTarget();
   try {
     return await verify({ source, target });
@@ -101,6 +108,20 @@ test('a table or column that the target does not have is said so', async () => {
   expect(tables[0]?.problem).toBe('the target has no such table');
   await postgres.query(`ALTER TABLE ${NAME}.loose ADD COLUMN c integer`);
   expect((await verifyWith('postgres', `${NAME}.loose`)).tables[0]?.problem).toBe('the target lacks column c');
+});
+
+test('only what the source publishes is compared: not what is filtered, left out or masked', async () => {
+  await postgres.query(`CREATE TABLE ${NAME}.people (id integer PRIMARY KEY, mail text, secret text, v text);
+    CREATE TABLE ${NAME}_copy.people (id integer PRIMARY KEY, mail text, v text, ${META});
+    INSERT INTO ${NAME}.people VALUES (1, 'a@x', 's', 'v'), (2, 'b@x', 's', 'v'), (3, 'c@x', 's', 'v'); INSERT INTO ${NAME}_copy.people VALUES (1, '***', 'v'), (2, '***', 'v')`);
+  const settings = {
+    EXCLUDE_COLUMNS: `${NAME}.people.secret`,
+    MASK_COLUMNS: `${NAME}.people.mail`,
+    ROW_FILTER: `${NAME}.people: people.id < 3 -- the first ones`,
+  };
+  expect(await verifyWith('postgres', `${NAME}.people`, settings)).toMatchObject({ rows: 2, differences: 0 });
+  await postgres.query(`UPDATE ${NAME}.people SET v = 'w' WHERE id > 1`);
+  expect((await verifyWith('postgres', `${NAME}.people`, settings)).tables[0]?.examples).toEqual([{ kind: 'different', key: 'id=2', columns: ['v'] }]);
 });
 
 test('a pattern that fits no table is an error', async () => {

@@ -4,6 +4,7 @@ import type { TableRef } from '../../shared/record/table-schema.ts';
 import { carriedColumns, type CatalogTable, columnPath, keyOf, type SchemaRules, unsupportedType } from './catalog.ts';
 import { columnProblems, namedColumnProblems, type UniqueKeys } from './column-findings.ts';
 import type { PostgresSourceConfig } from './config.ts';
+import { serviceOf } from './managed-services.ts';
 import { publicationProblems } from './publication-findings.ts';
 import type { PublicationState, TablePlan } from './publication-plan.ts';
 import { quoteTable } from './statements.ts';
@@ -23,6 +24,8 @@ export interface ServerFacts {
   readonly can_create: boolean;
   readonly max_slots: number;
   readonly used_slots: number;
+  /** A role that tells which managed service this is; null for a server of one's own. */
+  readonly service_role: string | null;
 }
 
 export interface SlotState {
@@ -86,12 +89,14 @@ export function versionProblem({ version }: ServerFacts): Finding | undefined {
 
 function serverProblems(facts: ServerFacts, hasSlot: boolean): Finding[] {
   const findings: Finding[] = [];
+  const service = serviceOf(facts.service_role);
+  const user = pg.escapeIdentifier(facts.user);
   if (facts.wal_level !== 'logical') {
     findings.push({
       severity: 'error',
       code: 'SETUP_WAL_LEVEL',
       message: `wal_level of the source is ${facts.wal_level}; logical is needed.`,
-      remedy: 'ALTER SYSTEM SET wal_level = logical; then restart the server.',
+      remedy: service?.walLevel ?? 'ALTER SYSTEM SET wal_level = logical; then restart the server.',
     });
   }
   if (facts.is_standby) {
@@ -107,7 +112,7 @@ function serverProblems(facts: ServerFacts, hasSlot: boolean): Finding[] {
       severity: 'error',
       code: 'SETUP_GRANT_MISSING',
       message: `User ${facts.user} of SOURCE_URL may not create or read a replication slot.`,
-      remedy: `ALTER ROLE ${pg.escapeIdentifier(facts.user)} REPLICATION;`,
+      remedy: service?.replication?.(user) ?? `ALTER ROLE ${user} REPLICATION;`,
     });
   }
   if (!hasSlot && facts.used_slots >= facts.max_slots) {

@@ -131,3 +131,19 @@ test('a server that keeps too little log, and one without a free slot, are found
   expect(await bench.findings()).toEqual([]);
   expect(await bench.query('SELECT pubname FROM pg_publication')).toEqual([]);
 });
+
+test('a managed service is told by its roles, and asked for what is missing in its own words', async () => {
+  await server.run({ wal_level: 'replica', max_wal_senders: '0' });
+  await using bench = await PostgresBench.open(server.url);
+  await bench.query(
+    `CREATE TABLE t (id int PRIMARY KEY); CREATE ROLE rds_replication; CREATE ROLE "the reader" LOGIN PASSWORD 'hush'; GRANT SELECT ON t TO "the reader"`,
+  );
+  const SOURCE_URL = Object.assign(new URL(bench.url), { username: 'the%20reader', password: 'hush' }).href;
+  const remedies = async () => (await bench.findings({ SOURCE_URL })).map(({ remedy }) => remedy);
+  const [walLevel, replication] = await remedies();
+  expect([walLevel?.includes('rds.logical_replication = 1'), replication]).toEqual([true, 'GRANT rds_replication TO "the reader";']);
+  await bench.query(replication ?? '');
+  await server.run({});
+  expect(await remedies()).toEqual([expect.stringContaining('Let an administrator run: CREATE PUBLICATION')]);
+  await bench.query('DROP OWNED BY "the reader"; DROP ROLE "the reader", rds_replication');
+});

@@ -8,13 +8,14 @@ import { type CatalogTable, describeTables, readUniqueKeys, type SchemaRules, to
 import { toPostgresError } from './client.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { allProblems, type FoundTables, type ServerFacts, type SlotState, versionProblem } from './findings.ts';
+import { SERVICE_ROLES } from './managed-services.ts';
 import { parseLsn } from './parser.ts';
 import { changePublication, filterProblems, planFor, readPublication } from './publication.ts';
 import { isOurs, type PublicationState, sendsGenerated, type TablePlan } from './publication-plan.ts';
 import { CREATE_SLOT, LIST_TABLES, SERVER_FACTS, SLOT_STATE } from './statements.ts';
 
 export async function readFacts(client: Client): Promise<ServerFacts> {
-  const { rows } = await client.query<ServerFacts>(SERVER_FACTS);
+  const { rows } = await client.query<ServerFacts>(SERVER_FACTS, [SERVICE_ROLES]);
   return rows[0] as ServerFacts;
 }
 

@@ -68,12 +68,14 @@ export const UNIQUE_KEYS = `
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
   JOIN pg_index u ON u.indrelid = c.oid AND u.indisunique AND u.indisvalid AND u.indpred IS NULL AND u.indexprs IS NULL`;
 
+/** $1 the roles by which managed services are told. */
 export const SERVER_FACTS = `
   SELECT current_setting('server_version_num')::int AS version, current_setting('wal_level') AS wal_level, current_user AS "user",
     current_database() AS database, r.rolsuper OR r.rolreplication OR EXISTS (
       SELECT FROM pg_roles m WHERE m.rolname IN ('rds_replication', 'azure_replication') AND pg_has_role(m.oid, 'MEMBER')) AS can_replicate,
     r.rolsuper AS is_superuser, pg_is_in_recovery() AS is_standby, has_database_privilege(current_database(), 'CREATE') AS can_create,
-    current_setting('max_replication_slots')::int AS max_slots, (SELECT count(*)::int FROM pg_replication_slots) AS used_slots
+    current_setting('max_replication_slots')::int AS max_slots, (SELECT count(*)::int FROM pg_replication_slots) AS used_slots,
+    (SELECT m.rolname::text FROM pg_roles m WHERE m.rolname = ANY ($1) LIMIT 1) AS service_role
   FROM pg_roles r WHERE r.rolname = current_user`;
 
 export const SLOT_STATE = `

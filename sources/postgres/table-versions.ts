@@ -82,13 +82,10 @@ export class TableVersions {
   /** The rows' layout after a Relation message in a transaction; null for a table that was not asked for. */
   resolve(message: RelationMessage, xid: number): Relation | null | Promise<Relation | null> {
     this.#assertProtectedStay(message);
-    const isRepeated = this.#messages.has(message.id);
     this.#messages.set(message.id, message);
     const known = this.#catalog.get(`${message.schema}.${message.name}`);
     if (known === undefined) return this.#resolveUnknown(message, xid);
-    if (matches(message, known, this.rules)) {
-      return isRepeated && this.#isListed(known) ? this.#resolveListed(xid, known) : this.#relation(toTableVersion(known, this.rules));
-    }
+    if (matches(message, known, this.rules)) return this.#isListed(known) ? this.#resolveListed(xid, known) : this.#relation(toTableVersion(known, this.rules));
     return this.#resolveChanged(message, xid, known);
   }
 
