@@ -101,8 +101,8 @@ export async function withAdmin<T>(config: KafkaConfig, use: (admin: Admin) => P
 }
 
 /** Drops all topics, groups and subjects that begin with a name. */
-export async function dropAll(name: string): Promise<void> {
-  await withAdmin(liveConfig(), async (admin) => {
+export async function dropAll(name: string, environment: Environment = {}): Promise<void> {
+  await withAdmin(liveConfig(environment), async (admin) => {
     const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(name));
     if (topics.length > 0) await admin.deleteTopics({ topics });
   });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { ConnectorProcess } from '../acceptance/connector-process.ts';
+import { endOfLog, isSnapshotDone } from '../acceptance/source-progress.ts';
 import { deleteTopics } from '../contract/kafka-topics.ts';
 import { TopicAdmin } from '../../topics/kafka/topic-admin.ts';
 import { liveConfig } from '../live-topics.ts';
@@ -142,18 +143,6 @@ export async function rowsOf<R extends pg.QueryResultRow>(url: string, query: st
   } finally {
     await client.end();
   }
-}
-
-/** As the status of a source writes a position. */
-async function endOfLog(url: string): Promise<string> {
-  const [row] = await rowsOf<{ lsn: string }>(url, `SELECT pg_logical_emit_message(true, 'test', '')::text AS lsn`);
-  const [high = '', low = ''] = (row?.lsn ?? '').split('/');
-  return `${high.padStart(8, '0')}/${low.padStart(8, '0')}`;
-}
-
-function isSnapshotDone(snapshot: unknown): boolean {
-  const tables = Object.values((snapshot as { tables?: Record<string, { state: string }> } | null)?.tables ?? {});
-  return tables.length > 0 && tables.every(({ state }) => state === 'done');
 }
 
 async function drop(name: string): Promise<void> {
