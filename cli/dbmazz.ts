@@ -4,8 +4,11 @@ import manifest from '../package.json' with { type: 'json' };
 import { EXIT } from '../shared/errors/codes.ts';
 import { checkCommand } from './commands/check.ts';
 import { demoCommand } from './commands/demo.ts';
+import { replayCommand } from './commands/replay.ts';
+import { resumeCommand } from './commands/resume.ts';
 import { runCommand } from './commands/run.ts';
 import { sinkCommand } from './commands/sink.ts';
+import { skipCommand } from './commands/skip.ts';
 import { snapshotCommand } from './commands/snapshot.ts';
 import { sourceCommand } from './commands/source.ts';
 import { statusCommand } from './commands/status.ts';
@@ -13,7 +16,20 @@ import { topicsCommand } from './commands/topics.ts';
 import { verifyCommand } from './commands/verify.ts';
 
 /** Each loads what it needs when it runs. */
-const COMMANDS = [sourceCommand, sinkCommand, runCommand, checkCommand, topicsCommand, statusCommand, snapshotCommand, verifyCommand, demoCommand];
+const COMMANDS = [
+  sourceCommand,
+  sinkCommand,
+  runCommand,
+  checkCommand,
+  topicsCommand,
+  statusCommand,
+  snapshotCommand,
+  resumeCommand,
+  skipCommand,
+  replayCommand,
+  verifyCommand,
+  demoCommand,
+];
 
 function buildProgram(): Command {
   const program = new Command('dbmazz')

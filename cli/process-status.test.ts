@@ -26,8 +26,18 @@ test('what a source says is taken over', () => {
     lastError: 'TIMEOUT: Late.',
     snapshot: { done: 1, tables: 2 },
     stopped: [{ table: 'public.b', reason: 'VALUE_OUT_OF_RANGE: NaN.', remedy: 'Exclude it.', passedOver: 4 }],
+    tables: [],
     raw,
   });
+});
+
+test('what a sink says of its tables is taken over', () => {
+  const stopped = { state: 'stopped', blockedBy: { partition: 3, offset: '17' }, error: { code: 'RECORD_REJECTED', message: 'No.' } };
+  const { tables } = parseStatus({ kind: 'sink', tables: { 'shop.public.a': { state: 'running', blockedBy: null, error: null }, 'shop.public.b': stopped } });
+  expect(tables).toEqual([
+    { topic: 'shop.public.a', state: 'running', blockedBy: undefined, error: undefined },
+    { topic: 'shop.public.b', state: 'stopped', blockedBy: 'partition 3, offset 17', error: 'RECORD_REJECTED: No.' },
+  ]);
 });
 
 test.each([null, 'text', 7, {}, { lag: null, tables: 'x', lastError: 3, records: 'many' }])('an answer of another kind (%j) is no error', (raw) => {

@@ -15,6 +15,8 @@ export interface ProcessStatus {
   readonly snapshot: { readonly done: number; readonly tables: number } | undefined;
   /** Tables that are published no further. */
   readonly stopped: readonly StoppedStatus[];
+  /** Of a sink: its tables, as far as this process has partitions of them. */
+  readonly tables: readonly TableStatus[];
   readonly raw: unknown;
 }
 
@@ -23,6 +25,14 @@ export interface StoppedStatus {
   readonly reason: string;
   readonly remedy: string;
   readonly passedOver: number;
+}
+
+export interface TableStatus {
+  readonly topic: string;
+  readonly state: string;
+  /** Partition and offset of the record that has stopped it. */
+  readonly blockedBy: string | undefined;
+  readonly error: string | undefined;
 }
 
 const TIMEOUT_MS = 3000;
@@ -39,12 +49,14 @@ export async function fetchStatuses(address: string, token?: string): Promise<re
   return Array.isArray(pipelines) ? pipelines.map(parseStatus) : [parseStatus(answer)];
 }
 
-async function askStatus(address: string, token: string | undefined): Promise<unknown> {
-  const url = `${address.includes('://') ? address : `http://${address}`}/status`;
+/** One request to a process: its address, with the path. Throws `CONNECTION_LOST` or `AUTH_FAILED`. */
+export async function askProcess(path: string, token: string | undefined, method: 'GET' | 'POST' = 'GET'): Promise<Response> {
+  const url = path.includes('://') ? path : `http://${path}`;
+  const address = url.slice(url.indexOf('://') + 3).split('/', 1)[0] ?? '';
   const headers = token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` };
   let response: Response;
   try {
-    response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    response = await fetch(url, { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch (error) {
     throw new CdcError('CONNECTION_LOST', `No process answers at ${address}.`, {
       cause: error,
@@ -53,6 +65,11 @@ async function askStatus(address: string, token: string | undefined): Promise<un
   }
   if (response.status === 401)
     throw new CdcError('AUTH_FAILED', `The process at ${address} asks for a token.`, { remedy: 'Set HTTP_TOKEN to the one that it was started with.' });
+  return response;
+}
+
+async function askStatus(address: string, token: string | undefined): Promise<unknown> {
+  const response = await askProcess(`${address}/status`, token);
   if (!response.ok) throw new CdcError('CONNECTION_LOST', `The process at ${address} answered ${response.status}.`, { remedy: 'Check the address.' });
   return response.json();
 }
@@ -72,8 +89,19 @@ export function parseStatus(raw: unknown): ProcessStatus {
     lastError: describeError(toObject(status['lastError'])),
     snapshot: snapshotOf(status),
     stopped: stoppedOf(toObject(status['stopped'])),
+    tables: tablesOf(status),
     raw,
   };
+}
+
+function tablesOf({ tables }: Readonly<Record<string, unknown>>): readonly TableStatus[] {
+  if (Array.isArray(tables)) return [];
+  return Object.entries(toObject(tables)).map(([topic, value]) => {
+    const table = toObject(value);
+    const { partition, offset } = toObject(table['blockedBy']);
+    const blockedBy = offset === undefined ? undefined : `partition ${String(partition)}, offset ${String(offset)}`;
+    return { topic, state: toText(table['state']) ?? 'unknown', blockedBy, error: describeError(toObject(table['error'])) };
+  });
 }
 
 function snapshotOf(status: Readonly<Record<string, unknown>>): ProcessStatus['snapshot'] {

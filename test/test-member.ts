@@ -21,6 +21,8 @@ export class TestMember {
   /** Where to read on, by topic and partition. */
   readonly ends = new Map<string, { topic: string; partition: number; offset: bigint }>();
   readonly joins: (readonly string[])[] = [];
+  /** Topics of which the target was told to forget its offsets. */
+  readonly forgotten: string[] = [];
   /** The present assignment. */
   assigned: readonly AssignedPartition[] = [];
   readonly subscriber: Subscriber;
@@ -48,6 +50,7 @@ export class TestMember {
           this.#wake();
         },
         storedOffsets: async () => storedOffsets ?? [],
+        forgetStored: async (topics) => void this.forgotten.push(...topics),
         reassigned: (partitions) => {
           this.assigned = partitions;
           this.joins.push([...new Set(partitions.map(({ topic }) => topic))]);

@@ -49,6 +49,8 @@ export interface SubscriberHandlers {
   leaving?(): Promise<void>;
   /** Offsets that the target has stored with its rows. */
   storedOffsets?(topics: readonly string[]): Promise<readonly StoredOffset[]>;
+  /** Of topics whose offsets in the group were set by hand, which then count. */
+  forgetStored?(topics: readonly string[]): Promise<void>;
   /** Partitions were given out anew: forget what is not committed, it comes again. */
   reassigned(partitions: readonly AssignedPartition[]): void;
   /** Where partitions that are assigned to us end now. */
@@ -103,6 +105,7 @@ export class Subscriber {
       findTopics: async () => this.#findTopics(),
       onLeaving: async () => options.handlers.leaving?.(),
       storedOffsets: async (topics) => options.handlers.storedOffsets?.(topics) ?? [],
+      forgetStored: async (topics) => options.handlers.forgetStored?.(topics),
       onAssigned: (partitions) => this.#assigned(partitions),
     });
   }

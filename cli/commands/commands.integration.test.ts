@@ -42,7 +42,8 @@ async function dbmazz(args: readonly string[], settings: Readonly<Record<string,
 test('help lists the commands that exist', async () => {
   const { code, stdout } = await dbmazz(['--help']);
   expect(code).toBe(0);
-  for (const name of ['source', 'sink', 'run', 'check', 'topics', 'status', 'verify', 'demo']) expect(stdout).toContain(`\n  ${name} `);
+  for (const name of ['source', 'sink', 'run', 'check', 'topics', 'status', 'resume', 'skip', 'replay', 'verify', 'demo'])
+    expect(stdout).toContain(`\n  ${name} `);
 });
 
 test.each([[['fly']], [['verify', '--loudly']], [['demo', '--seconds', 'many']]])('%j is a mistake in the configuration', async (args) => {

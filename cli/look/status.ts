@@ -1,7 +1,6 @@
-import { COMMON_OPTIONS } from '../../shared/config/common-options.ts';
-import { readOptions, throwIfProblems } from '../../shared/config/options.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { EXIT } from '../../shared/errors/codes.ts';
+import { namedAddresses, readToken } from './addresses.ts';
 import { readLogSettings, withLogOverview } from './log-settings.ts';
 import { fetchStatuses, type ProcessStatus } from '../process-status.ts';
 import { formatCount, plainTable, print } from '../terminal.ts';
@@ -15,7 +14,7 @@ export interface StatusOptions {
 export async function showStatus(addresses: readonly string[], { sink, json }: StatusOptions): Promise<number> {
   if (sink !== undefined) return showGroup(sink, json === true);
   const token = readToken();
-  const statuses = await Promise.all(named(addresses).map(async (address) => ({ address, found: await fetchStatuses(address, token) })));
+  const statuses = await Promise.all(namedAddresses(addresses).map(async (address) => ({ address, found: await fetchStatuses(address, token) })));
   if (json === true) print(JSON.stringify(Object.fromEntries(statuses.map(({ address, found }) => [address, rawOf(found)])), null, 2));
   else for (const { address, found } of statuses) for (const status of found) print(describe(address, status));
   return EXIT.stopped;
@@ -26,20 +25,8 @@ function rawOf(found: readonly ProcessStatus[]): unknown {
   return found.length === 1 ? found[0]?.raw : found.map(({ raw }) => raw);
 }
 
-function readToken(): string | undefined {
-  const { settings, problems } = readOptions({ HTTP_TOKEN: COMMON_OPTIONS.HTTP_TOKEN }, process.env);
-  throwIfProblems(problems);
-  return settings.HTTP_TOKEN?.reveal();
-}
-
-function named(addresses: readonly string[]): readonly string[] {
-  if (addresses.length > 0) return addresses;
-  const port = process.env['HTTP_PORT'] ?? '';
-  if (port !== '' && port !== '0') return [`${process.env['HTTP_HOST'] ?? '127.0.0.1'}:${port}`];
-  throw new CdcError('CONFIG_INVALID', 'Whose status? Give the address of a process that has HTTP_PORT set, or --sink <name>.');
-}
-
-function describe(address: string, { kind, name, state, records, lagSeconds, lagRecords, lagBytes, position, lastError, stopped }: ProcessStatus): string {
+function describe(address: string, status: ProcessStatus): string {
+  const { kind, name, state, records, lagSeconds, lagRecords, lagBytes, position, lastError, stopped, tables } = status;
   const lag = [
     lagSeconds === undefined ? '' : `${lagSeconds.toFixed(1)} s`,
     lagRecords === undefined ? '' : `${formatCount(lagRecords)} records`,
@@ -50,6 +37,11 @@ function describe(address: string, { kind, name, state, records, lagSeconds, lag
   if (position !== undefined) lines.push(`  position: ${position}`);
   for (const { table, reason, remedy, passedOver } of stopped) {
     lines.push(`  stopped: ${table}, ${formatCount(passedOver)} records passed over. ${reason}`, `    ${remedy}`);
+  }
+  for (const { topic, state: of, blockedBy, error } of tables) {
+    if (of === 'running') continue;
+    const place = blockedBy === undefined ? '' : ` at ${blockedBy}`;
+    lines.push(`  ${topic}: ${of}${place}${error === undefined ? '' : `, ${error}`}`);
   }
   if (lastError !== undefined) lines.push(`  last error: ${lastError}`);
   return lines.join('\n');

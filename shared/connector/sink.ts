@@ -22,6 +22,25 @@ export interface SinkResult {
   readonly lastPosition: SourcePosition | null;
 }
 
+/** Up to where a batch brings a topic. */
+export interface Checkpoint {
+  readonly topic: string;
+  /** A topic that was deleted and made again has another one. */
+  readonly topicId: string;
+  /** By partition, the offset of the record after the last one. */
+  readonly offsets: ReadonlyMap<number, bigint>;
+}
+
+/**
+ * What a target that can do so keeps of checkpoints: in the transaction that writes the rows, so that a sink goes on
+ * where its rows end, also where the broker has lost the offsets of its group.
+ */
+export interface CheckpointStore {
+  read(topics: readonly string[]): Promise<readonly Checkpoint[]>;
+  /** When an operator has set the group's offsets to other places, which shall be gone on with. */
+  forget(topics: readonly string[]): Promise<void>;
+}
+
 /**
  * Writes records to one target. The runner drives it: `validateConnection`, then `setup` and `writeBatch`, `close`.
  *
@@ -50,7 +69,10 @@ export interface Sink {
    */
   setup(schemas: readonly TableSchema[]): Promise<void>;
 
-  writeBatch(records: readonly CdcRecord[]): Promise<SinkResult>;
+  /** `checkpoint` is only given to sinks that have `checkpoints`, and to be kept with the batch or not at all. */
+  writeBatch(records: readonly CdcRecord[], checkpoint?: Checkpoint): Promise<SinkResult>;
+
+  readonly checkpoints?: CheckpointStore;
 
   close(): Promise<void>;
 }

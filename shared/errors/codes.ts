@@ -147,6 +147,12 @@ export const CODES = {
     meaning: 'The stored position cannot be read, or belongs to another kind of source.',
     remedy: 'Use the SOURCE_NAME of this source, or a new one.',
   },
+  SINK_RUNNING: {
+    action: 'stop',
+    exitCode: EXIT.prerequisite,
+    meaning: 'Processes of the sink are running, which must be stopped for this.',
+    remedy: 'Stop all processes of this SINK_NAME; one that was killed is counted for another ten seconds.',
+  },
   TOPIC_HISTORY_LOST: {
     action: 'stop',
     exitCode: EXIT.historyLost,

@@ -1,10 +1,11 @@
 import { targetTableName } from '../../shared/config/sink-options.ts';
 import type { ConnectorContext, SinkConnector } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
-import type { Sink, SinkCapabilities, SinkResult } from '../../shared/connector/sink.ts';
+import type { Checkpoint, Sink, SinkCapabilities, SinkResult } from '../../shared/connector/sink.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { checkTarget } from './checks.ts';
+import { PostgresCheckpoints } from './checkpoints.ts';
 import { Session } from './client.ts';
 import { POSTGRES_SINK_OPTIONS, resolveConfig, type PostgresSinkConfig } from './config.ts';
 import { SessionPool } from './session-pool.ts';
@@ -16,6 +17,7 @@ import { writeBatch } from './write.ts';
 /** Writes to PostgreSQL 12 or newer: COPY into a staging table, then one statement into the target. */
 export class PostgresSink implements Sink {
   readonly name = 'postgres';
+  readonly checkpoints: PostgresCheckpoints;
   readonly #config: PostgresSinkConfig;
   readonly #log: ConnectorContext['log'];
   readonly #sessions: SessionPool<Session>;
@@ -26,6 +28,7 @@ export class PostgresSink implements Sink {
     this.#log = log;
     this.#sessions = new SessionPool({ limit: config.connections, open: () => Session.open(config) });
     this.#tables = new Tables(config);
+    this.checkpoints = new PostgresCheckpoints(config, this.#sessions);
   }
 
   capabilities(): SinkCapabilities {
@@ -47,7 +50,7 @@ export class PostgresSink implements Sink {
     for (const table of schemas) await this.#setUp(table);
   }
 
-  async writeBatch(records: readonly CdcRecord[]): Promise<SinkResult> {
+  async writeBatch(records: readonly CdcRecord[], checkpoint?: Checkpoint): Promise<SinkResult> {
     const last = records.at(-1);
     const table = tableOf(records);
     if (last === undefined || table === undefined) return { recordsWritten: 0, bytesWritten: 0, lastPosition: last?.position ?? null };
@@ -56,6 +59,7 @@ export class PostgresSink implements Sink {
     const batch = {
       ...staged,
       binding,
+      checkpoint,
       isForgetting: this.#tables.isForgetting(binding, staged, Date.now()),
       mayBeNew: this.#tables.mayBeNew(binding, staged),
     };

@@ -3,7 +3,7 @@ import type { ColumnDef, TableSchema } from '../../shared/record/table-schema.ts
 import { createHash } from 'node:crypto';
 import { qualified, quoteName, quoteText } from './identifiers.ts';
 import { VERSION_INDEX_PREDICATE } from './keyless-statements.ts';
-import { deletedTableOf, tablesTableOf } from './statements.ts';
+import { deletedTableOf, offsetsTableOf, tablesTableOf } from './statements.ts';
 import { targetSqlOf } from './types.ts';
 
 export interface TargetName {
@@ -58,6 +58,7 @@ export function buildOwnTables(schema: string): readonly string[] {
   return [
     `CREATE TABLE IF NOT EXISTS ${deletedTableOf(schema)} (table_name text COLLATE "C" NOT NULL, key bytea NOT NULL, version bigint NOT NULL, remembered_at timestamp with time zone NOT NULL DEFAULT now(), PRIMARY KEY (table_name, key))`,
     `CREATE TABLE IF NOT EXISTS ${tablesTableOf(schema)} (table_name text COLLATE "C" PRIMARY KEY, newest_delete bigint NOT NULL, truncated_below bigint NOT NULL)`,
+    `CREATE TABLE IF NOT EXISTS ${offsetsTableOf(schema)} (sink text COLLATE "C" NOT NULL, topic text COLLATE "C" NOT NULL, partition integer NOT NULL, topic_id text COLLATE "C" NOT NULL, next_offset bigint NOT NULL, PRIMARY KEY (sink, topic, partition))`,
   ];
 }
 
@@ -68,7 +69,7 @@ export function buildSetupLock(schema: string): string {
 
 export function buildReadSchema(schema: string): string {
   return `SELECT to_regnamespace(${quoteText(quoteName(schema))}) IS NOT NULL AS has_schema,
-    to_regclass(${quoteText(deletedTableOf(schema))}) IS NOT NULL AND to_regclass(${quoteText(tablesTableOf(schema))}) IS NOT NULL AS has_own_tables`;
+    ${[deletedTableOf, tablesTableOf, offsetsTableOf].map((tableOf) => `to_regclass(${quoteText(tableOf(schema))}) IS NOT NULL`).join(' AND ')} AS has_own_tables`;
 }
 
 export function buildReadRelation(target: TargetName): string {

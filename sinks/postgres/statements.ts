@@ -6,8 +6,10 @@ import { qualified, quoteName, quoteText } from './identifiers.ts';
 const DELETED_TABLE = 'dbmazz_deleted';
 /** One row a table, of what batches have to know of its past. */
 const TABLES_TABLE = 'dbmazz_tables';
+/** Up to where the rows of a sink go, by topic and partition. */
+const OFFSETS_TABLE = 'dbmazz_offsets';
 /** Names in the target's schema that are ours. */
-export const OWN_TABLES: readonly string[] = [DELETED_TABLE, TABLES_TABLE];
+export const OWN_TABLES: readonly string[] = [DELETED_TABLE, TABLES_TABLE, OFFSETS_TABLE];
 
 const { op, version, key, unchanged } = STAGING_COLUMNS;
 const META = [META_COLUMNS.opType, META_COLUMNS.isDeleted, META_COLUMNS.syncedAt, META_COLUMNS.version].map(quoteName);
@@ -42,6 +44,10 @@ export function deletedTableOf(schema: string): string {
 
 export function tablesTableOf(schema: string): string {
   return qualified(schema, TABLES_TABLE);
+}
+
+export function offsetsTableOf(schema: string): string {
+  return qualified(schema, OFFSETS_TABLE);
 }
 
 /** Columns of the staging table go by number, so that no name of a source can meet one of ours. */

@@ -1,4 +1,6 @@
+import type { Checkpoint } from '../../shared/connector/sink.ts';
 import type { Binding } from './binding.ts';
+import { buildKeep } from './checkpoints.ts';
 import type { Doing, Session } from './client.ts';
 import type { PostgresSinkConfig } from './config.ts';
 import { qualified, quoteName } from './identifiers.ts';
@@ -16,12 +18,15 @@ import {
   buildTableLock,
   buildTruncate,
   deletedTableOf,
+  offsetsTableOf,
   tablesTableOf,
   type Guard,
 } from './statements.ts';
 
 export interface Batch extends StagedBatch {
   readonly binding: Binding;
+  /** To be kept in the same transaction. */
+  readonly checkpoint: Checkpoint | undefined;
   /** Whether it is time to forget deletes of long ago. */
   readonly isForgetting: boolean;
   /** Whether to try first if all rows are new to the target. */
@@ -46,13 +51,14 @@ export interface Written {
  */
 export async function writeBatch(session: Session, config: PostgresSinkConfig, batch: Batch): Promise<Written> {
   const doing = doingWrite(config, batch.binding);
-  const outcome = batch.mayBeNew ? await writeNew(session, doing, batch) : 'staged';
+  const end = [...(batch.checkpoint === undefined ? [] : [buildKeep(config, batch.checkpoint)]), 'COMMIT'];
+  const outcome = batch.mayBeNew ? await writeNew(session, doing, { batch, end }) : 'staged';
   if (typeof outcome === 'number') return { bytes: outcome, way: 'direct' };
-  return { bytes: await writeStaged(session, doing, { batch, config }), way: outcome };
+  return { bytes: await writeStaged(session, doing, { batch, config, end }), way: outcome };
 }
 
 function doingWrite({ user }: PostgresSinkConfig, { schema, name }: Binding): Doing {
-  const tables = `${qualified(schema, name)}, ${deletedTableOf(schema)}, ${tablesTableOf(schema)}`;
+  const tables = `${qualified(schema, name)}, ${deletedTableOf(schema)}, ${tablesTableOf(schema)}, ${offsetsTableOf(schema)}`;
   return {
     what: `write to ${schema}.${name}`,
     table: name,
@@ -60,29 +66,35 @@ function doingWrite({ user }: PostgresSinkConfig, { schema, name }: Binding): Do
   };
 }
 
+interface Ended {
+  readonly batch: Batch;
+  /** The statements that end the transaction. */
+  readonly end: readonly string[];
+}
+
 /** The bytes that were sent; or why the rows are not surely new, and then nothing was written. */
-async function writeNew(session: Session, doing: Doing, { binding, rows, allNewFrom }: Batch): Promise<number | 'staged' | 'conflict'> {
+async function writeNew(session: Session, doing: Doing, { batch, end }: Ended): Promise<number | 'staged' | 'conflict'> {
+  const { binding, rows, allNewFrom } = batch;
   await session.run(doing, ['BEGIN']);
   const guard = await readGuard(session, doing, binding, false);
   const isSure = allNewFrom > guard.newestDelete && allNewFrom >= guard.truncatedBelow;
   const chunks = encodeTargetRows(binding, rows, guard.nowMicros);
   const bytes = isSure ? await session.copyUnlessConflict(doing, buildCopyIntoTarget(binding), chunks) : undefined;
-  await session.run(doing, [bytes === undefined ? 'ROLLBACK' : 'COMMIT']);
+  await session.run(doing, bytes === undefined ? ['ROLLBACK'] : end);
   return bytes ?? (isSure ? 'conflict' : 'staged');
 }
 
-interface StagedWrite {
-  readonly batch: Batch;
+interface StagedWrite extends Ended {
   readonly config: PostgresSinkConfig;
 }
 
-async function writeStaged(session: Session, doing: Doing, { batch, config }: StagedWrite): Promise<number> {
+async function writeStaged(session: Session, doing: Doing, { batch, config, end }: StagedWrite): Promise<number> {
   const { binding, rows, removals, truncatedBelow } = batch;
   const staging = await session.stagingFor(binding, doing);
   await session.run(doing, ['BEGIN']);
   const bytes = rows.length === 0 ? 0 : await session.copy(doing, buildCopy(staging), encodeRows(binding, rows));
   const guard = await readGuard(session, doing, binding, removals > 0 || truncatedBelow > 0);
-  await session.run(doing, [...buildWrite(batch, { staging, guard, ...config }), 'COMMIT']);
+  await session.run(doing, [...buildWrite(batch, { staging, guard, ...config }), ...end]);
   return bytes;
 }
 

@@ -13,6 +13,7 @@ const assigned = (partition: number, offset: bigint, end: bigint): AssignedParti
   why: 'kept',
   topicId: undefined,
   isCommitted: true,
+  isReset: false,
 });
 const delivery = (part: Partial<Delivery>): Delivery => ({ topic: 'shop.public.orders', partition: 0, records: [], bytes: 0, nextOffset: 0n, lag: 0, ...part });
 

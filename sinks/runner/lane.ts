@@ -1,4 +1,5 @@
 import type { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { Checkpoint } from '../../shared/connector/sink.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { AssignedPartition, Delivered, Delivery, PartitionOffset, RefusedRecord } from '../../topics/subscriber.ts';
 
@@ -9,6 +10,8 @@ export interface LaneBatch {
   readonly bytes: number;
   /** What to commit once the records are durable. */
   readonly offsets: ReadonlyMap<number, bigint>;
+  /** The same, as targets keep it; without one where the broker does not tell the topic's id. */
+  readonly checkpoint: Checkpoint | undefined;
 }
 
 export type LaneState = 'running' | 'retrying' | 'stopped';
@@ -35,6 +38,7 @@ export class Lane {
   written = 0;
   lastVersion = 0;
   readonly #partitions = new Map<number, Progress>();
+  #topicId: string | undefined;
   #records: Delivered[] = [];
   #bytes = 0;
   #writingMemory = 0;
@@ -79,6 +83,7 @@ export class Lane {
   assign(partitions: readonly AssignedPartition[]): void {
     this.clear();
     this.#partitions.clear();
+    this.#topicId = partitions[0]?.topicId;
     for (const { partition, offset, end } of partitions) this.#partitions.set(partition, { written: offset, end });
     if (partitions.length === 0 && this.state === 'stopped') this.restart();
   }
@@ -103,7 +108,9 @@ export class Lane {
   }
 
   take(generation: number): LaneBatch {
-    const batch = { generation, records: this.#records, bytes: this.#bytes, offsets: this.#offsets };
+    const offsets = this.#offsets;
+    const checkpoint = this.#topicId === undefined ? undefined : { topic: this.topic, topicId: this.#topicId, offsets };
+    const batch = { generation, records: this.#records, bytes: this.#bytes, offsets, checkpoint };
     this.#writingMemory = memoryOf(batch.bytes, batch.records.length);
     this.clear();
     return batch;

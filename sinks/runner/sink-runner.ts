@@ -15,6 +15,7 @@ import type { Lane, LaneBatch } from './lane.ts';
 import { Lanes } from './lanes.ts';
 import type { SinkControl } from './sink-control.ts';
 import type { SinkStatus } from './sink-status.ts';
+import { storedOffsetsOf } from './stored-offsets.ts';
 import { TableOperator } from './table-operator.ts';
 import { TableWriter } from './table-writer.ts';
 
@@ -105,6 +106,7 @@ class SinkRunner {
         deliver: (delivery) => this.#deliver(delivery),
         refuse: (topic, error, refused) => void this.#refuse(this.#lanes.of(topic), error, refused),
         leaving: async () => this.#leaving(),
+        ...storedOffsetsOf(this.#sink, log),
         reassigned: (partitions) => this.#reassigned(partitions),
         ends: (ends) => {
           for (const { topic, partition, offset } of ends) this.#lanes.of(topic).endsAt(partition, offset);
@@ -217,7 +219,7 @@ class SinkRunner {
   async #writeUntilDone(lane: Lane, batch: LaneBatch) {
     for (let waitMs = 250; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
       try {
-        const written = await this.#writer.write(lane, batch.records);
+        const written = await this.#writer.write(lane, batch);
         if (lane.state === 'retrying') this.#recovered(lane);
         return written;
       } catch (thrown) {

@@ -1,10 +1,10 @@
 import type { SinkSettings } from '../../shared/config/sink-options.ts';
-import type { Sink } from '../../shared/connector/sink.ts';
+import type { Checkpoint, Sink } from '../../shared/connector/sink.ts';
 import { CdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { DeadLetterQueue } from '../../topics/dead-letters.ts';
 import type { Delivered } from '../../topics/subscriber.ts';
-import type { Lane } from './lane.ts';
+import type { Lane, LaneBatch } from './lane.ts';
 
 export interface Written {
   readonly records: number;
@@ -31,11 +31,13 @@ export class TableWriter {
   }
 
   /** Resolves when all records are durable in the target or set aside. */
-  async write(lane: Lane, records: readonly Delivered[]): Promise<Written> {
+  async write(lane: Lane, { records, checkpoint }: LaneBatch): Promise<Written> {
     let [written, bytes] = [0, 0];
-    for (const { table, part } of splitBySchema(records)) {
+    const parts = splitBySchema(records);
+    for (const [index, { table, part }] of parts.entries()) {
       if (lane.schema !== table) await this.#prepare(lane, table);
-      const result = await this.#writePart(lane.topic, part);
+      // Only the last part brings the topic to where the batch ends.
+      const result = await this.#writePart(lane.topic, part, index === parts.length - 1 ? checkpoint : undefined);
       written += result.records;
       bytes += result.bytes;
     }
@@ -47,14 +49,15 @@ export class TableWriter {
     lane.schema = table;
   }
 
-  async #writePart(topic: string, part: readonly Delivered[]): Promise<Written> {
+  async #writePart(topic: string, part: readonly Delivered[], checkpoint: Checkpoint | undefined): Promise<Written> {
     try {
-      const result = await this.#sink.writeBatch(part.map(({ record }) => record));
+      const records = part.map(({ record }) => record);
+      const result = await this.#sink.writeBatch(records, this.#sink.checkpoints === undefined ? undefined : checkpoint);
       return { records: result.recordsWritten, bytes: result.bytesWritten };
     } catch (error) {
       const failure = toCdcError(error);
       if (failure.action !== 'setAside') throw locate(failure, topic, part);
-      if (part.length > 1) return this.#writeHalves(topic, part);
+      if (part.length > 1) return this.#writeHalves(topic, part, checkpoint);
       if (this.#settings.ON_BAD_RECORD !== 'dead-letter') throw locate(failure, topic, part);
       return this.#setAside(topic, part, failure);
     }
@@ -64,10 +67,10 @@ export class TableWriter {
    * The target refuses a batch as a whole: halving it finds the records that are to blame, each with about twice as many
    * attempts as the batch can be halved. What lies before the first of them is written, whatever becomes of it.
    */
-  async #writeHalves(topic: string, part: readonly Delivered[]): Promise<Written> {
+  async #writeHalves(topic: string, part: readonly Delivered[], checkpoint: Checkpoint | undefined): Promise<Written> {
     const middle = Math.floor(part.length / 2);
-    const first = await this.#writePart(topic, part.slice(0, middle));
-    const second = await this.#writePart(topic, part.slice(middle));
+    const first = await this.#writePart(topic, part.slice(0, middle), undefined);
+    const second = await this.#writePart(topic, part.slice(middle), checkpoint);
     return { records: first.records + second.records, bytes: first.bytes + second.bytes };
   }
 

@@ -23,6 +23,11 @@ export class ConnectorProcess implements AsyncDisposable {
     return this.#child?.pid ?? 0;
   }
 
+  /** Of its HTTP endpoints; another one after each start. */
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
   async start(): Promise<this> {
     this.#port = await freePort();
     const env = { ...process.env, ...this.#environment, HTTP_PORT: String(this.#port), LOG_FORMAT: 'json' };

@@ -39,6 +39,8 @@ export interface GroupHandlers {
   onLeaving?(): Promise<void>;
   /** Offsets that the target has for topics; the higher of it and the group's is where a partition is gone on with. */
   storedOffsets?(topics: readonly string[]): Promise<readonly StoredOffset[]>;
+  /** Before the group's offsets of topics, which were set by hand, are taken over: the target's count no more. */
+  forgetStored?(topics: readonly string[]): Promise<void>;
   /** The group gave us partitions anew: what was handed on and not committed will come again. */
   onAssigned(partitions: readonly AssignedPartition[]): void;
 }
@@ -178,6 +180,8 @@ export class GroupConsumer {
     const partitions = await readAssignment(group, async () => this.#handlers.storedOffsets?.(topics) ?? []);
     refuseLost(partitions);
     this.#topicIds = new Map(partitions.flatMap(({ topic, topicId }) => (topicId === undefined ? [] : [[topic, topicId]])));
+    const resetTopics = [...new Set(partitions.filter(({ isReset }) => isReset).map(({ topic }) => topic))];
+    if (resetTopics.length > 0) await this.#handlers.forgetStored?.(resetTopics);
     startFrom(group, partitions);
     await keepStarts(group, partitions);
     this.#group = group;

@@ -1,4 +1,4 @@
-import { type KeptOffset, startOffset, type StartOffset } from './start-offset.ts';
+import { isSetByHand, type KeptOffset, startOffset, type StartOffset } from './start-offset.ts';
 import type { Group } from './membership.ts';
 import { topicIdsOf } from './topic-ids.ts';
 
@@ -24,6 +24,8 @@ export interface AssignedPartition extends PartitionOffset {
   readonly end: bigint;
   /** Whether the group already has this offset. */
   readonly isCommitted: boolean;
+  /** Whether somebody else than the sink has set the group's offset, and the target has kept another one. */
+  readonly isReset: boolean;
 }
 
 const place = ({ topic, partition }: PartitionPlace): string => `${topic}/${partition}`;
@@ -44,8 +46,10 @@ export async function readAssignment(group: Group, storedOffsets: () => Promise<
   return partitions.map(({ topic, partition }) => {
     const at = place({ topic, partition });
     const [low, end, topicId] = [lows.get(at) ?? 0n, highs.get(at) ?? 0n, ids.get(topic)];
-    const start = startOffset({ topicId, low, high: end, committed: committed.get(at), stored: storedAt.get(at) });
-    return { topic, partition, ...start, topicId, low, end, isCommitted: isSame(committed.get(at), start.offset, topicId) };
+    const history = { topicId, low, high: end, committed: committed.get(at), stored: storedAt.get(at) };
+    const start = startOffset(history);
+    const isCommitted = isSame(committed.get(at), start.offset, topicId);
+    return { topic, partition, ...start, topicId, low, end, isCommitted, isReset: isSetByHand(history) && history.stored !== undefined };
   });
 }
 

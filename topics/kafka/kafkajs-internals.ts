@@ -32,6 +32,7 @@ export interface Broker {
   initProducerId(request: { transactionalId: string; transactionTimeout: number }): Promise<ProducerIdentity>;
   addPartitionsToTxn(request: ProducerIdentity & { transactionalId: string; topics: readonly TopicPartitions[] }): Promise<unknown>;
   endTxn(request: ProducerIdentity & { transactionalId: string; transactionResult: boolean }): Promise<unknown>;
+  offsetCommit(request: OffsetCommitRequest): Promise<unknown>;
   fetch(request: FetchRequest): Promise<{ readonly responses: readonly FetchedTopic[] }>;
 }
 
@@ -54,6 +55,16 @@ export interface ProtocolRequest {
     encode(): Promise<unknown>;
   };
   readonly response: { decode(payload: Buffer): Promise<unknown>; parse(data: unknown): Promise<unknown> };
+}
+
+interface OffsetCommitRequest {
+  readonly groupId: string;
+  readonly groupGenerationId: number;
+  readonly memberId: string;
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly partitions: readonly { readonly partition: number; readonly offset: string; readonly metadata: string | null }[];
+  }[];
 }
 
 interface FetchRequest {
@@ -89,6 +100,7 @@ interface FetchedBatch {
 
 export const READ_UNCOMMITTED = 0;
 export const READ_COMMITTED = 1;
+export const GROUP_COORDINATOR = 0;
 export const TRANSACTION_COORDINATOR = 1;
 
 const require = createRequire(import.meta.url);

@@ -26,6 +26,7 @@ const cases: readonly (readonly [what: string, history: Partial<PartitionHistory
   ['another topic begins late', { low: 5n, committed: at(3n, 'that') }, 5n, 'recreated'],
   ['an offset is beyond the end', { committed: at(1001n) }, 0n, 'recreated'],
   ['the broker tells no ids', { topicId: undefined, committed: at(10n) }, 10n, 'kept'],
+  ['the offset of the group was set by hand', { committed: { offset: 3n, topicId: undefined }, stored: at(20n) }, 3n, 'kept'],
   ['the offset was committed without an id', { committed: { offset: 10n, topicId: undefined } }, 10n, 'kept'],
   ['only the beginning of another topic was kept', { committed: at(0n, 'that') }, 0n, 'beginning'],
 ];

@@ -27,13 +27,22 @@ export interface StartOffset {
   readonly why: 'kept' | 'beginning' | 'recreated' | 'lost';
 }
 
-/** Where a partition is read from. The higher of the offsets that were kept: what is before it is in the target. */
-export function startOffset({ topicId, low, high, committed, stored }: PartitionHistory): StartOffset {
-  const kept = [committed, stored].filter((each) => each !== undefined);
+/**
+ * Where a partition is read from: the higher of the offsets that were kept, since what is before it is in the target. One
+ * that was set by hand counts alone, for a replay.
+ */
+export function startOffset(history: PartitionHistory): StartOffset {
+  const { topicId, low, high, committed, stored } = history;
+  const kept = [committed, isSetByHand(history) ? undefined : stored].filter((each) => each !== undefined);
   const valid = kept.filter((each) => isOfTopic(each, topicId) && each.offset <= high);
   if (valid.length === 0) return { offset: low, why: isTrueHistory(kept) ? 'recreated' : 'beginning' };
   const offset = valid.reduce((highest, each) => (each.offset > highest ? each.offset : highest), 0n);
   return { offset, why: offset < low ? 'lost' : 'kept' };
+}
+
+/** A sink commits offsets with the topic's id; `replay`, and Kafka's own tools, without. */
+export function isSetByHand({ topicId, committed }: PartitionHistory): boolean {
+  return topicId !== undefined && committed !== undefined && committed.topicId === undefined;
 }
 
 /** An offset that was kept without an id may be of this topic; what is beyond its end cannot be. */

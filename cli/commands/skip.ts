@@ -1,0 +1,15 @@
+import { Command } from 'commander';
+import { exitWith } from '../terminal.ts';
+
+export function skipCommand(): Command {
+  return new Command('skip')
+    .description('set the record aside that has stopped a table of a sink, to the dead letters, and go on behind it')
+    .argument('[address...]', 'addresses of all processes of the sink, for instance 127.0.0.1:8080; HTTP_HOST and HTTP_PORT if not given')
+    .requiredOption('--table <name>', 'as schema.table, or the name of its topic')
+    .action(async (addresses: string[], { table }: { table: string }) =>
+      exitWith(async () => {
+        const { tellTable } = await import('../look/tell-table.ts');
+        return tellTable('skip', addresses, table);
+      }),
+    );
+}
