@@ -6,7 +6,8 @@ import { GroupAdmin, groupIsAlive } from '../../topics/kafka/group-admin.ts';
 import type { PartitionOffset } from '../../topics/kafka/group-offsets.ts';
 import { readLogSettings } from '../look/log-settings.ts';
 import { formatCount, plainTable, print } from '../terminal.ts';
-import { isTopicOf, parseReplayFrom, type ReplayFrom } from './replay-from.ts';
+import { parseReplayFrom } from './replay-from.ts';
+import { committedOf, placesOf } from './replay-places.ts';
 
 export interface ReplayOptions {
   readonly sink?: string;
@@ -24,7 +25,7 @@ export async function replay({ sink = process.env['SINK_NAME'] ?? '', from, tabl
     await admin.connect();
     const members = await admin.members(groupId);
     if (members > 0) throw groupIsAlive(groupId);
-    const committed = await readCommitted(admin, groupId, tables);
+    const committed = await committedOf(admin, groupId, tables);
     const offsets = await placesOf(admin, committed, start);
     await admin.setOffsets(groupId, offsets);
     printPlaces(committed, offsets);
@@ -33,42 +34,6 @@ export async function replay({ sink = process.env['SINK_NAME'] ?? '', from, tabl
   } finally {
     await admin.close();
   }
-}
-
-async function readCommitted(admin: GroupAdmin, groupId: string, tables: string | undefined): Promise<readonly PartitionOffset[]> {
-  const committed = await admin.committed(groupId);
-  if (committed.length === 0)
-    throw new CdcError('TABLE_NOT_FOUND', `The broker knows no offsets of group ${groupId}.`, {
-      remedy: 'Check the name; a sink that was never started has no offsets, and begins at the beginning anyway.',
-    });
-  if (tables === undefined) return committed;
-  const wanted = tables.split(',').map((table) => table.trim());
-  const missing = wanted.filter((table) => !committed.some(({ topic }) => isTopicOf(topic, table)));
-  if (missing.length > 0) throw new CdcError('TABLE_NOT_FOUND', `The sink reads no topic of ${missing.join(', ')}.`, { remedy: 'Check --tables.' });
-  return committed.filter(({ topic }) => wanted.some((table) => isTopicOf(topic, table)));
-}
-
-async function placesOf(admin: GroupAdmin, committed: readonly PartitionOffset[], from: ReplayFrom): Promise<readonly PartitionOffset[]> {
-  if (from.kind === 'offset') return [await onePlace(admin, committed, from)];
-  const topics = [...new Set(committed.map(({ topic }) => topic))];
-  const places = await Promise.all(
-    topics.map(async (topic) => {
-      if (from.kind === 'time') return admin.offsetsAt(topic, from.ms);
-      return (await admin.bounds(topic)).map(({ partition, low }): PartitionOffset => ({ topic, partition, offset: low }));
-    }),
-  );
-  return places.flat();
-}
-
-async function onePlace(admin: GroupAdmin, committed: readonly PartitionOffset[], { topic, partition, offset }: PartitionOffset): Promise<PartitionOffset> {
-  if (!committed.some((each) => each.topic === topic && each.partition === partition))
-    throw new CdcError('TABLE_NOT_FOUND', `The sink does not read partition ${partition} of ${topic}.`, { remedy: 'Check --from.' });
-  const bounds = (await admin.bounds(topic)).find((each) => each.partition === partition);
-  if (bounds === undefined || offset < bounds.low || offset > bounds.high)
-    throw new CdcError('CONFIG_INVALID', `Partition ${partition} of ${topic} goes from ${bounds?.low} to ${bounds?.high}: there is no offset ${offset}.`, {
-      remedy: 'Check --from.',
-    });
-  return { topic, partition, offset };
 }
 
 function printPlaces(committed: readonly PartitionOffset[], offsets: readonly PartitionOffset[]): void {

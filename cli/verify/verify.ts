@@ -4,10 +4,10 @@ import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { type CatalogTable, describeTables, toTableVersion } from '../../sources/postgres/catalog.ts';
 import { matchesPattern, type PostgresSourceConfig } from '../../sources/postgres/config.ts';
 import { LIST_TABLES } from '../../sources/postgres/statements.ts';
-import { type Comparison, compareRows, type ComparisonPlan } from './compare-rows.ts';
+import { type CanonicalRow, type Comparison, compareRows, type ComparisonPlan } from './compare-rows.ts';
 import { rowComparer, sortKindOf } from './key-order.ts';
 import { connectReader, readPostgres, toReaderError } from './postgres-rows.ts';
-import type { VerifyTarget } from './verify-target.ts';
+import type { RowsWanted, VerifyTarget } from './verify-target.ts';
 
 export interface TableReport extends Comparison {
   /** `schema.name` in the source. */
@@ -91,9 +91,19 @@ interface Job {
 }
 
 async function verifyTable(client: Client, { table, target, where }: Job): Promise<TableReport> {
+  return compareTable(table, target, (wanted) => readPostgres(client, { table: table.ref, where, ...wanted }, target.limits));
+}
+
+/** A table of one target with the same of another. */
+export async function compareTables(table: TableSchema, live: VerifyTarget, side: VerifyTarget): Promise<TableReport> {
+  const isThere = (await live.columnsOf(table.ref)) !== undefined;
+  return compareTable(table, side, (wanted) => (isThere ? live.rows(table.ref, wanted) : noRows()));
+}
+
+async function compareTable(table: TableSchema, target: VerifyTarget, rowsOf: (wanted: RowsWanted) => AsyncIterable<CanonicalRow>): Promise<TableReport> {
   const sortedBy = (table.key.length === 0 ? table.columns : table.keyColumns).map(({ name }) => name);
   const wanted = { columns: table.columns, sortedBy };
-  const sourceRows = () => readPostgres(client, { table: table.ref, where, ...wanted }, target.limits);
+  const sourceRows = () => rowsOf(wanted);
   const present = await target.columnsOf(table.ref);
   const missing = table.columns.filter(({ name }) => present?.includes(name) !== true).map(({ name }) => name);
   const plan = planOf(table, sortedBy);

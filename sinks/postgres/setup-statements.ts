@@ -27,10 +27,14 @@ export function buildCreateTable(target: TargetName, table: TableSchema): readon
   return table.key.length === 0 ? [create, buildVersionIndex(target)] : [create];
 }
 
+/** Names of indexes are of one space with all tables of the schema. */
+export function versionIndexName(table: string): string {
+  return `dbmazz_version_${createHash('sha256').update(table).digest('hex').slice(0, 16)}`;
+}
+
 /** Without a key, a row is known by the version of the change that wrote it. */
 export function buildVersionIndex(target: TargetName): string {
-  const name = `dbmazz_version_${createHash('sha256').update(target.name).digest('hex').slice(0, 16)}`;
-  return `CREATE UNIQUE INDEX ${quoteName(name)} ON ${qualified(target.schema, target.name)} (${quoteName(META_COLUMNS.version)}) WHERE ${VERSION_INDEX_PREDICATE}`;
+  return `CREATE UNIQUE INDEX ${quoteName(versionIndexName(target.name))} ON ${qualified(target.schema, target.name)} (${quoteName(META_COLUMNS.version)}) WHERE ${VERSION_INDEX_PREDICATE}`;
 }
 
 export function buildPrimaryKey(target: TargetName, table: TableSchema): string {

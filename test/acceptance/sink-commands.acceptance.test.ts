@@ -49,9 +49,19 @@ function isAtEnd(status: Record<string, unknown>): boolean {
   return partitions > 0 && (status['lag'] as { records: number }).records === 0;
 }
 
-async function dbmazz(...args: readonly string[]): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  const { promise, resolve } = Promise.withResolvers<{ code: number; stdout: string; stderr: string }>();
-  const env = { PATH: process.env['PATH'], KAFKA_BROKERS, SCHEMA_REGISTRY_URL };
+async function dbmazz(...args: readonly string[]): Promise<Outcome> {
+  return dbmazzWith({}, ...args);
+}
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function dbmazzWith(settings: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Outcome> {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  const env = { PATH: process.env['PATH'], KAFKA_BROKERS, SCHEMA_REGISTRY_URL, ...settings };
   execFile(process.execPath, [COMMAND, ...args], { env }, (error, stdout, stderr) =>
     resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
   );

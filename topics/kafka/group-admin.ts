@@ -76,6 +76,11 @@ export class GroupAdmin {
     });
   }
 
+  /** Of a group that nobody is in. */
+  async forget(groupId: string): Promise<void> {
+    await this.#try(`deleting group ${groupId}`, () => this.#admin.deleteGroups([groupId]));
+  }
+
   async #try<T>(doing: string, action: () => Promise<T>): Promise<T> {
     try {
       return await action();
