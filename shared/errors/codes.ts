@@ -158,7 +158,7 @@ export const CODES = {
     exitCode: EXIT.historyLost,
     meaning: 'Retention has removed records of a topic that the sink had not read yet.',
     remedy:
-      'Take a new snapshot of these tables, then let the sink go on with what is left: dbmazz replay --sink <name> --from beginning --tables <schema.table>.',
+      'Take a new snapshot of these tables (dbmazz snapshot --tables <schema.table>), and let the sink go on with what is left: dbmazz replay --sink <name> --from beginning --tables <schema.table>.',
   },
   PARSE_FAILED: {
     action: 'stop',

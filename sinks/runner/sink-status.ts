@@ -34,7 +34,6 @@ export class SinkStatus {
     this.#metrics.bytes.inc(batch.bytes);
     this.#metrics.batchSeconds.observe(batch.seconds);
     this.#sinkMetrics.batchRecords.observe(batch.records);
-    this.#metrics.lagSeconds.set(this.#lagSeconds);
     this.#metrics.lastPositionTime.setToCurrentTime();
     this.measured();
   }
@@ -50,6 +49,7 @@ export class SinkStatus {
   /** What the lanes know of their lag has changed. */
   measured(): void {
     this.#metrics.lagRecords.set(this.#lagRecords());
+    this.#metrics.lagSeconds.set(this.#lagSecondsNow());
   }
 
   failed(error: CdcError): void {
@@ -60,8 +60,13 @@ export class SinkStatus {
   notReady(): string | undefined {
     if (this.state !== 'running' && this.state !== 'paused') return `the sink is ${this.state}`;
     if (!this.hasJoined) return 'the consumer group has not given out partitions yet';
-    const stopped = this.#assignedLanes().filter(({ state }) => state === 'stopped');
-    return stopped.length === 0 ? undefined : `stopped topics: ${stopped.map(({ topic }) => topic).join(', ')}`;
+    const lanes = this.#assignedLanes();
+    const stopped = lanes.filter(({ state }) => state === 'stopped');
+    if (stopped.length > 0) return `stopped topics: ${stopped.map(({ topic }) => topic).join(', ')}`;
+    const [first] = lanes;
+    // One table may be locked for a while; where none is written, it is the target.
+    const isTargetAway = first !== undefined && lanes.every(({ state }) => state === 'retrying');
+    return isTargetAway ? `the target takes nothing: ${first.error?.message ?? 'trying again'}` : undefined;
   }
 
   toJSON(): unknown {
@@ -71,7 +76,7 @@ export class SinkStatus {
       ...this.#identity,
       state: this.state,
       ...this.#totals,
-      lag: { records: this.#lagRecords(), seconds: this.#lagSeconds },
+      lag: { records: this.#lagRecords(), seconds: this.#lagSecondsNow() },
       group: { assignments: this.#assignments, partitions: lanes.reduce((sum, { partitions }) => sum + partitions, 0) },
       tables: Object.fromEntries(lanes.map((lane) => [lane.topic, describeLane(lane)])),
       lastError: this.#lastError,
@@ -80,6 +85,11 @@ export class SinkStatus {
 
   #assignedLanes(): readonly Lane[] {
     return [...this.lanes.values()].filter(({ partitions }) => partitions > 0);
+  }
+
+  /** Of the record that was written last, as long as there are more to come. */
+  #lagSecondsNow(): number {
+    return this.#lagRecords() === 0 ? 0 : this.#lagSeconds;
   }
 
   #lagRecords(): number {

@@ -57,6 +57,7 @@ describe('1, 4 and then 2 processes of one sink while 60,000 changes are made: k
   let load: Promise<unknown>;
   let secondsToNewTable = 0;
   let isLoading = true;
+  let exitCodes: readonly (number | null)[] = [];
 
   beforeAll(async () => {
     await query(POSTGRES_URL, `CREATE DATABASE ${name}`);
@@ -87,7 +88,7 @@ describe('1, 4 and then 2 processes of one sink while 60,000 changes are made: k
     await door.open();
 
     secondsToNewTable = await addTable();
-    await Promise.all([killed.stop(), heldUp.stop()]);
+    exitCodes = await Promise.all([killed.stop(), heldUp.stop()]);
     await shareAll([first, cutOff], PARTITIONS + 4);
     isLoading = false;
     await load;
@@ -116,6 +117,10 @@ describe('1, 4 and then 2 processes of one sink while 60,000 changes are made: k
 
   test('a new table is there within seconds', () => {
     expect(secondsToNewTable).toBeLessThan(20);
+  });
+
+  test('processes that were asked to stop ended with 0', () => {
+    expect(exitCodes).toEqual([0, 0]);
   });
 
   test('the group came to rest each time', async () => {
