@@ -1,5 +1,5 @@
 import type { Finding } from '../../shared/connector/finding.ts';
-import { type CatalogColumn, type CatalogTable, columnPath, keyOf, type SchemaRules, topicKeyOf } from './catalog.ts';
+import { carriedColumns, type CatalogColumn, type CatalogTable, columnPath, keyOf, type SchemaRules, topicKeyOf } from './catalog.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { quoteTable } from './statements.ts';
 import pg from 'pg';
@@ -83,7 +83,23 @@ function namedKeyProblems(table: CatalogTable, rules: SchemaRules, uniqueKeys: U
   const named = rules.keys.get(name);
   const columns = named?.map((column) => table.columns.find((known) => known.name === column));
   if (named === undefined || columns === undefined || columns.includes(undefined)) return [];
+  const unsent = unsentProblems(table, named, rules);
+  if (unsent.length > 0) return unsent;
   return [...nullableProblems(table, columns as readonly CatalogColumn[]), ...identityProblems(table, named), ...uniqueProblems(table, named, uniqueKeys)];
+}
+
+function unsentProblems(table: CatalogTable, named: readonly string[], rules: SchemaRules): Finding[] {
+  const carried = new Set(carriedColumns(table, rules).map(({ name }) => name));
+  const unsent = named.filter((column) => !carried.has(column) && !rules.excluded.has(columnPath(table.ref, column)));
+  if (unsent.length === 0) return [];
+  return [
+    {
+      severity: 'error',
+      code: 'CONFIG_INVALID',
+      message: `MESSAGE_KEY_COLUMNS names ${unsent.join(', ')} of ${table.ref.schema}.${table.ref.name}, which PostgreSQL does not send: a generated column, or one that the publication leaves out.`,
+      remedy: 'Name other columns in MESSAGE_KEY_COLUMNS.',
+    },
+  ];
 }
 
 function nullableProblems({ ref }: CatalogTable, columns: readonly CatalogColumn[]): Finding[] {

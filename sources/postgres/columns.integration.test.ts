@@ -143,6 +143,16 @@ describe('MESSAGE_KEY_COLUMNS', () => {
     expect(await bench.findings(settings)).toEqual([]);
   });
 
+  test('that PostgreSQL does not send are named', async () => {
+    await using bench = await benchWith(
+      `CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL UNIQUE); ALTER TABLE t REPLICA IDENTITY FULL; CREATE PUBLICATION p FOR TABLE t (id)`,
+    );
+    const findings = await bench.findings({ MESSAGE_KEY_COLUMNS: 'public.t:v', SOURCE_PUBLICATION_NAME: 'p' });
+    expect(findings.filter(({ severity }) => severity === 'error')).toMatchObject([
+      { code: 'CONFIG_INVALID', message: expect.stringContaining('MESSAGE_KEY_COLUMNS names v of public.t, which PostgreSQL does not send') as string },
+    ]);
+  });
+
   test('that are not there, or are left out or masked, are named', async () => {
     await using bench = await benchWith('CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL UNIQUE); ALTER TABLE t REPLICA IDENTITY FULL');
     const findings = await bench.findings({ MESSAGE_KEY_COLUMNS: 'public.t:v;public.x:a', MASK_COLUMNS: 'public.t.v:null' });

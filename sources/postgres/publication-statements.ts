@@ -33,6 +33,13 @@ export const FULL_PARTITIONS = `
   SELECT w.id::int8 AS id FROM unnest($1::oid[]) AS w(id)
   WHERE EXISTS (SELECT FROM pg_partition_tree(w.id) t JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf AND c.relreplident = 'f')`;
 
+/** Of tables ($2 their ids) those that are there and that a publication ($1) does not name any more. */
+export const LOST_TABLES = `
+  SELECT n.nspname || '.' || c.relname AS name
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_publication p ON p.pubname = $1
+  WHERE c.oid = ANY ($2::oid[]) AND NOT EXISTS (SELECT FROM pg_publication_rel r WHERE r.prrelid = c.oid AND r.prpubid = p.oid)
+  ORDER BY 1`;
+
 export interface NewPublication {
   readonly name: string;
   readonly tables: readonly ShapedTable[];

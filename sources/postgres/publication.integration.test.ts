@@ -149,6 +149,28 @@ describe.each(servers)('PostgreSQL (version: %s)', (_, binaries) => {
       expect(await published(bench)).toEqual(['t id,added']);
     });
 
+    test('do not lose their table to a DROP … CASCADE, which takes it out of the publication: it is added again and read anew', async () => {
+      await using bench = await benchWith(
+        `CREATE TABLE t (id int PRIMARY KEY, secret text, note text); CREATE TABLE u (id int PRIMARY KEY); INSERT INTO t VALUES (1, 'a', 'x')`,
+      );
+      const settings = { ...EXCLUDED, HEARTBEAT_INTERVAL_MS: '100' };
+      const first = await bench.start(settings);
+      await bench.snapshotDone(first);
+      await expect(bench.query('ALTER TABLE t DROP note')).rejects.toThrow('other objects depend on it');
+      await bench.query(`ALTER TABLE t DROP note CASCADE; INSERT INTO t VALUES (2, 'b')`);
+      await expect(first.ended).rejects.toMatchObject({
+        code: 'SETUP_CHANGED',
+        action: 'retry',
+        message: expect.stringContaining('public.t no more') as string,
+      });
+      await bench.slotIsFree();
+      const second = await bench.start(settings, first.checkpoint);
+      await second.until(() => second.reads('public.t').length === 2, 'the rows again');
+      await bench.query(`INSERT INTO t VALUES (3, 'c')`);
+      await bench.caughtUp(second);
+      expect([rowsOf(first, second).map(({ id }) => id), await published(bench), second.reads('public.u').length]).toEqual([[1, 2, 3], ['t id', 'u id'], 0]);
+    });
+
     test('that somebody else publishes are warned of, with the statements; they are right', async () => {
       await using bench = await benchWith('CREATE TABLE t (id int PRIMARY KEY, secret text); CREATE PUBLICATION p FOR TABLE t');
       await using role = await reader(bench, 't');

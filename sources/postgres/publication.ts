@@ -4,7 +4,7 @@ import type { Finding } from '../../shared/connector/finding.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import type { TableRef } from '../../shared/record/table-schema.ts';
-import { type CatalogTable, keyOf, type PublishedShape } from './catalog.ts';
+import { type CatalogTable, keyOf, type PublishedShape, type SchemaRules } from './catalog.ts';
 import { toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { type PlanInput, planPublication, type PublicationState, sameShape, sendsGenerated, SHAPES_VERSION, type TablePlan } from './publication-plan.ts';
@@ -15,6 +15,7 @@ import {
   buildPublishedShapes,
   buildSetTable,
   FULL_PARTITIONS,
+  LOST_TABLES,
   PUBLICATION_STATE,
 } from './publication-statements.ts';
 import { quoteTable } from './statements.ts';
@@ -32,6 +33,23 @@ export async function readPublication(client: Client, name: string): Promise<Pub
   if (state === undefined) return undefined;
   const found = await client.query<FoundShape>(buildPublishedShapes(state.server_version >= SHAPES_VERSION), [name]);
   return { ...state, shapes: new Map(found.rows.map(({ schema, name: table, columns, filter }) => [`${schema}.${table}`, { columns, filter }])) };
+}
+
+/**
+ * Throws `SETUP_CHANGED` where tables that the publication named have gone from it: their changes do not come any more.
+ * Somebody took them out, or a column of a list with DROP … CASCADE, and PostgreSQL says nothing of that.
+ */
+export async function assertStillPublished(
+  client: Client,
+  name: string,
+  { tables, rules }: { readonly tables: readonly CatalogTable[]; readonly rules: SchemaRules },
+): Promise<void> {
+  const named = tables.filter(({ ref }) => rules.published.has(`${ref.schema}.${ref.name}`)).map(({ id }) => id);
+  const { rows } = await client.query<{ name: string }>(LOST_TABLES, [name, named]);
+  if (rows.length === 0) return;
+  throw new CdcError('SETUP_CHANGED', `Publication ${name} has ${rows.map((row) => row.name).join(', ')} no more, so changes of it do not come.`, {
+    remedy: 'We add it again by ourselves, if we may, and read the table anew.',
+  });
 }
 
 /** What is to be done with a publication, given what was found. */

@@ -13,6 +13,7 @@ import { ChangeReader, type IncompleteRecord } from './change-reader.ts';
 import { connect, disconnect, toPostgresError, withClient } from './client.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
+import { assertStillPublished } from './publication.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
 import { findProblems, prepare, readTables } from './setup.ts';
@@ -356,6 +357,18 @@ export class PostgresSource implements Source {
     } catch (error) {
       // A read-only server has no heartbeats; a broken connection shows on the stream as well.
       this.#context.log.debug({ err: error }, 'no heartbeat');
+      return;
+    }
+    await this.#assertPublished();
+  }
+
+  async #assertPublished(): Promise<void> {
+    const client = this.#client;
+    if (client === undefined || this.#isStopped) return;
+    try {
+      await assertStillPublished(client, this.#config.publication, this.#requireTables());
+    } catch (error) {
+      if (!this.#isStopped) this.#fail(error);
     }
   }
 
