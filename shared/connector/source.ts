@@ -153,6 +153,8 @@ export interface SourceLag {
   readonly bytes: number | null;
   /** Changes of stopped tables that were passed over since the start, by `schema.table`. */
   readonly passedOver?: Readonly<Record<string, number>> | undefined;
+  /** Tables that are no longer there, by `schema.table`, and what has become of each. */
+  readonly missing?: Readonly<Record<string, string>> | undefined;
   readonly slot?: SlotHealth | undefined;
 }
 

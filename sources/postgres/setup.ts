@@ -20,7 +20,7 @@ export async function readFacts(client: Client): Promise<ServerFacts> {
 }
 
 /** The tables that TABLES asks for. A dot divides schema and table in settings and topics, so it may not be in either. */
-async function findTables(client: Client, patterns: readonly string[]): Promise<FoundTables> {
+export async function findTables(client: Client, patterns: readonly string[]): Promise<FoundTables> {
   const { rows } = await client.query<TableRef>(LIST_TABLES);
   const wanted = rows.filter((table) => patterns.some((pattern) => matchesPattern(pattern, table)));
   const tables = wanted.filter((table) => !hasDot(table));

@@ -4,7 +4,7 @@ import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint, Emit, RecordBatch, Signal, SnapshotProgress, Source, SourceLag, TableProgress } from '../../shared/connector/source.ts';
 import { carryingOf, stopsTable } from '../../shared/connector/stopped-table.ts';
-import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
@@ -21,6 +21,7 @@ import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
 import { planSnapshot, withoutFirst } from './snapshot-plan.ts';
 import { LAG } from './statements.ts';
 import { TableStops } from './table-stops.ts';
+import { LOOK_INTERVAL_MS, TableWatch } from './table-watch.ts';
 import { TableVersions } from './table-versions.ts';
 import { isVisible, parseVisibility, SEEN_NOW } from './visibility.ts';
 
@@ -59,6 +60,8 @@ export class PostgresSource implements Source {
   #position: SourcePosition | null = null;
   #acknowledged: SourcePosition | null = null;
   #heartbeatTimer: NodeJS.Timeout | undefined;
+  #watchTimer: NodeJS.Timeout | undefined;
+  #watch: TableWatch | undefined;
   #flushTimer: NodeJS.Immediate | undefined;
   /** How many things reading waits for. */
   #suspensions = 0;
@@ -153,7 +156,7 @@ export class PostgresSource implements Source {
 
   async lag(): Promise<SourceLag> {
     const { rows } = (await this.#client?.query<{ bytes: number }>(LAG, [this.#config.slot])) ?? { rows: [] };
-    return { bytes: rows[0]?.bytes ?? null, passedOver: this.#reader.passedOver };
+    return { bytes: rows[0]?.bytes ?? null, passedOver: this.#reader.passedOver, missing: this.#watch?.missing };
   }
 
   /** Tables that were taken out of TABLES are forgotten for good: they start anew when they come back. */
@@ -219,6 +222,7 @@ export class PostgresSource implements Source {
       onKeepalive: (endLsn) => this.#onKeepalive(endLsn),
     });
     this.#stream = stream;
+    this.#watchTables();
     this.#heartbeatTimer = setInterval(() => void this.#beat(), this.#config.settings.HEARTBEAT_INTERVAL_MS);
     const snapshot = this.#runSnapshot().catch((error: unknown) => this.#fail(error));
     try {
@@ -227,6 +231,23 @@ export class PostgresSource implements Source {
       this.#snapshotter?.stop();
       await stream.stop();
       await snapshot;
+    }
+  }
+
+  #watchTables(): void {
+    if (this.#config.settings.SNAPSHOT_MODE === 'only') return;
+    const watch = new TableWatch({ config: this.#config, log: this.#context.log, tables: this.#requireTables().tables });
+    this.#watch = watch;
+    this.#watchTimer = setInterval(() => void this.#lookAtTables(watch), LOOK_INTERVAL_MS);
+  }
+
+  async #lookAtTables(watch: TableWatch): Promise<void> {
+    try {
+      await watch.look(this.#requireClient());
+    } catch (error) {
+      if (isCdcError(error, 'SETUP_CHANGED')) this.#fail(error);
+      // A broken connection shows on the stream as well.
+      else this.#context.log.debug({ err: error }, 'no look at the tables');
     }
   }
 
@@ -243,6 +264,7 @@ export class PostgresSource implements Source {
 
   async #close(): Promise<void> {
     clearInterval(this.#heartbeatTimer);
+    clearInterval(this.#watchTimer);
     clearImmediate(this.#flushTimer);
     if (this.#client !== undefined) await disconnect(this.#client);
     this.#client = undefined;

@@ -13,6 +13,11 @@ export const LIST_TABLES = `
     AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
   ORDER BY 1, 2`;
 
+/** Where tables are that are named ($1 schemas, $2 names, pairwise) or known by their id ($3). */
+export const LOCATE_TABLES = `
+  SELECT c.oid::text AS id, n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.oid = ANY ($3::oid[]) OR (n.nspname, c.relname) IN (SELECT * FROM unnest($1::name[], $2::name[])) AND c.relkind IN ('r', 'p')`;
+
 /** Types by what they come down to: a domain's base type, and its modifier where the domain sets one. */
 const BASE_TYPES = `
   base_types AS (

@@ -8,12 +8,15 @@ import type { Logger } from '../../shared/observe/log.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
 import { keepTrying } from '../../shared/process/retry.ts';
 import { Publisher } from '../../topics/publisher.ts';
+import { describePace } from './snapshot-pace.ts';
 import { followSignals } from './signal-loop.ts';
 import type { SourceStatus } from './source-status.ts';
 import { StopLog } from './stop-log.ts';
 
 /** How often the source's lag is asked for. */
 const LAG_INTERVAL_MS = 5000;
+/** How often it is said how far the snapshot is. */
+const PACE_INTERVAL_MS = 10_000;
 /** What a stop may take to publish what was read. */
 const DRAIN_LIMIT_MS = 6000;
 
@@ -127,6 +130,7 @@ async function stream({ status, signal, gate, log, settings }: SourceRun, { sour
   const stop = () => void source.stop();
   signal.addEventListener('abort', stop, { once: true });
   const lagTimer = setInterval(() => void updateLag(source, status), LAG_INTERVAL_MS);
+  const paceTimer = setInterval(() => tellPace(status, log), PACE_INTERVAL_MS);
   const ended = new AbortController();
   const emit: Emit = (batch) => {
     failAt('after-read');
@@ -149,16 +153,23 @@ async function stream({ status, signal, gate, log, settings }: SourceRun, { sour
   } finally {
     signal.removeEventListener('abort', stop);
     clearInterval(lagTimer);
+    clearInterval(paceTimer);
     ended.abort();
     await source.stop();
   }
 }
 
+function tellPace(status: SourceStatus, log: Logger): void {
+  const pace = status.pace();
+  if (pace !== undefined) log.info(pace, describePace(pace));
+}
+
 async function updateLag(source: Source, status: SourceStatus): Promise<void> {
   try {
-    const { bytes, passedOver = {} } = await source.lag();
+    const { bytes, passedOver = {}, missing = {} } = await source.lag();
     status.lag(bytes);
     status.passedOver(passedOver);
+    status.missing = missing;
   } catch {
     status.lag(null);
   }

@@ -5,6 +5,7 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
 import { formatPosition } from '../../shared/record/position.ts';
 import type { Commit } from '../../topics/publisher.ts';
+import { PaceMeter, type SnapshotPace } from './snapshot-pace.ts';
 import { SourceMetrics } from './source-metrics.ts';
 
 export type SourceState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'paused' | 'stopped';
@@ -24,6 +25,9 @@ export class SourceStatus {
   #lagBytes: number | null = null;
   #lastError: unknown = null;
   tables: readonly string[] = [];
+  /** Tables that are no longer there, and what has become of each. */
+  missing: Readonly<Record<string, string>> = {};
+  readonly #pace = new PaceMeter();
   /** Whether an operator holds the flow. */
   isPaused = false;
 
@@ -45,12 +49,14 @@ export class SourceStatus {
   resumed({ position, snapshot, stopped = {} }: Checkpoint): void {
     this.#position = position;
     this.#snapshot = snapshot;
+    this.#pace.note(snapshot, Date.now());
     this.#setStopped(stopped);
   }
 
   committed(commit: Commit): void {
     this.#position = commit.position;
     this.#snapshot = commit.snapshot;
+    if (this.#state === 'snapshot') this.#pace.note(commit.snapshot, Date.now());
     if (commit.stopped !== this.#stopped) this.#setStopped(commit.stopped);
     this.#count('topics', commit.passedOver);
     this.#totals.records += commit.records;
@@ -64,6 +70,11 @@ export class SourceStatus {
     this.#metrics.bytes.inc(commit.bytes);
     this.#metrics.lagSeconds.set(this.#lagSeconds);
     this.#metrics.lastPositionTime.setToCurrentTime();
+  }
+
+  /** How far the snapshot is; undefined where nothing is being read. */
+  pace(): SnapshotPace | undefined {
+    return this.#pace.pace(Date.now());
   }
 
   lag(bytes: number | null): void {
@@ -96,6 +107,8 @@ export class SourceStatus {
       ...this.#totals,
       lag: { bytes: this.#lagBytes, seconds: this.#lagSeconds },
       snapshot: this.#snapshot,
+      snapshotPace: this.pace() ?? null,
+      missing: this.missing,
       tables: this.tables,
       stopped: this.#describeStopped(),
       lastError: this.#lastError,

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { deleteTopics } from '../test/contract/kafka-topics.ts';
+import { PostgresBench } from '../test/contract/postgres-source-bench.ts';
+import { SourceProcess } from '../test/contract/source-process.ts';
+import { liveConfig, readCommitted } from '../test/live-topics.ts';
+
+const { KAFKA_BROKERS = '', SCHEMA_REGISTRY_URL = '' } = process.env;
+
+let bench: PostgresBench;
+
+beforeAll(async () => {
+  bench = await PostgresBench.open();
+  await bench.query('CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2); CREATE TABLE gone (id int PRIMARY KEY)');
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await deleteTopics(bench.name);
+});
+
+const settings = () => ({
+  SOURCE_TYPE: 'postgres',
+  SOURCE_NAME: bench.name,
+  SOURCE_URL: bench.url,
+  TABLES: 'public.*',
+  KAFKA_BROKERS,
+  SCHEMA_REGISTRY_URL,
+  LOG_FORMAT: 'json',
+});
+
+const countIn = async (table: string) => (await readCommitted(liveConfig(), [`${bench.name}.public.${table}`])).length;
+
+async function untilCount(table: string, count: number): Promise<void> {
+  while ((await countIn(table)) < count);
+}
+
+test('a table that is created while the source runs is taken whole, with a transaction that began before', async () => {
+  await using source = new SourceProcess(settings());
+  await source.said('snapshot: done');
+  await bench.query('CREATE TABLE u (id int PRIMARY KEY, v text); INSERT INTO u VALUES (1)');
+  const session = await bench.session();
+  await session.query('BEGIN; INSERT INTO u VALUES (2)');
+  await source.said('public.u came into being');
+  await source.said('going on where the topics stand', 1);
+  await session.query('INSERT INTO u VALUES (3); COMMIT');
+  session.release();
+  await source.said('snapshot: done', 2);
+  await bench.query('INSERT INTO u VALUES (4); INSERT INTO t VALUES (3)');
+  await untilCount('u', 5);
+  await untilCount('t', 3);
+  // The row that was written after the publication had the table came as a change, and as the snapshot saw it.
+  const keys = (await readCommitted(liveConfig(), [`${bench.name}.public.u`])).map(({ key }) => key?.toString('hex'));
+  expect([keys.length, new Set(keys).size, await countIn('t')]).toEqual([5, 4, 3]);
+});
+
+test('one that cannot be taken is told of, and so is one that is dropped or renamed; the others go on', async () => {
+  await using source = new SourceProcess(settings());
+  await source.said('going on where the topics stand');
+  await bench.query('CREATE TABLE keyless (a int); DROP TABLE gone; ALTER TABLE u RENAME TO v; INSERT INTO t VALUES (4)');
+  await source.said('New tables are not taken yet. Table public.keyless');
+  await source.said('Table public.gone was dropped; the others go on.');
+  await source.said('Table public.u was renamed to public.v; the others go on.');
+  await untilCount('t', 4);
+  await bench.query('ALTER TABLE keyless REPLICA IDENTITY FULL');
+});
