@@ -10,7 +10,7 @@ export const COMMON_OPTIONS = {
   KAFKA_SSL: flag({ description: 'TLS to the brokers', default: false }),
   KAFKA_SSL_CA: optionalText({ description: 'PEM file of the authority that signed the certificates of the brokers; those that Node knows if not set' }),
   KAFKA_SSL_CERT: optionalText({ description: 'PEM file of our own certificate, for brokers that ask for one' }),
-  KAFKA_SSL_KEY: optionalText({ description: 'PEM file of the key of KAFKA_SSL_CERT' }),
+  KAFKA_SSL_KEY: optionalText({ description: 'PEM file of the key of KAFKA_SSL_CERT, without a passphrase' }),
   KAFKA_SASL_MECHANISM: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], {
     description: 'how to log in to the brokers',
     default: 'none',

@@ -109,7 +109,7 @@ export const CODES = {
     action: 'retry',
     exitCode: EXIT.failed,
     meaning: 'The broker does not answer.',
-    remedy: 'We go on by ourselves once it is back; check KAFKA_BROKERS if it never answers.',
+    remedy: 'We go on by ourselves once it is back; check KAFKA_BROKERS, and KAFKA_SSL, if it never answers.',
   },
   REGISTRY_UNAVAILABLE: {
     action: 'retry',

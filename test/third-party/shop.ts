@@ -64,6 +64,8 @@ export const TABLES: Readonly<Record<string, { readonly key: readonly string[]; 
   },
 };
 
+const DROP_SLOTS = 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active';
+
 /** Topics that the real source has written from a real database, for others to read. */
 export interface Shop {
   readonly databaseUrl: string;
@@ -108,6 +110,8 @@ async function fill(shop: Omit<Shop, 'transactions'>): Promise<readonly number[]
   const end = await endOfLog(databaseUrl);
   await Promise.all(sources.map((source) => source.until(({ position }) => String(position) >= end, 'the end of the log')));
   await Promise.all(sources.map((source) => source.stop()));
+  // Nobody reads on: the server need not keep its log for them through all the other tests.
+  await run(databaseUrl, [DROP_SLOTS]);
   return transactions;
 }
 
