@@ -76,16 +76,10 @@ async function runBench(bench: Bench, options: BenchOptions): Promise<void> {
   await bench.run({ urls: stack.urls, options, say, print: (text) => void process.stdout.write(`${text}\n`), keep });
 }
 
-/** The main workload as often as asked for and with everything beside it, the others once. One that fails does not keep the others from running. */
+/** Everything, for a quiet machine: some 25 minutes on two cores. One that fails does not keep the others from running. */
 async function runAll(options: BenchOptions): Promise<void> {
   const startedAt = performance.now();
-  const others = WORKLOADS.map(({ name }) => name).filter((name) => name !== 'backlog');
-  const plan: readonly (readonly [Bench, Partial<BenchOptions>])[] = [
-    [backlogBench, { stages: 'all', peers: ['debezium'] }],
-    [backlogBench, { workload: others.join(','), runs: 1 }],
-    ...BENCHES.slice(1).map((bench) => [bench, { peers: ['debezium'] }] as const),
-  ];
-  for (const [bench, special] of plan) {
+  for (const [bench, special] of planOf(options)) {
     try {
       await runBench(bench, { ...options, ...special });
     } catch (error) {
@@ -95,6 +89,23 @@ async function runAll(options: BenchOptions): Promise<void> {
     say(`${((performance.now() - startedAt) / 60_000).toFixed(1)} minutes so far`);
   }
   if (options.save) writePage();
+}
+
+/** The main workload as often as asked for and with everything beside it, the others once or twice. */
+function planOf({ runs, seconds }: BenchOptions): readonly (readonly [Bench, Partial<BenchOptions>])[] {
+  const others = WORKLOADS.map(({ name }) => name).filter((name) => name !== 'backlog');
+  const peers = ['debezium'];
+  return [
+    [backlogBench, { stages: 'all', peers }],
+    [backlogBench, { workload: others.join(','), runs: 1 }],
+    [snapshotBench, { runs: 1, peers }],
+    [consumeBench, {}],
+    [sinksBench, { runs: Math.min(runs, 2) }],
+    [latencyBench, { seconds: seconds ?? 10, peers }],
+    [footprintBench, {}],
+    [growthBench, {}],
+    [profileBench, {}],
+  ];
 }
 
 function say(line: string): void {

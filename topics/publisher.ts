@@ -151,7 +151,10 @@ export class Publisher {
   async addTables(tables: readonly TableSchema[]): Promise<void> {
     await this.#catalog.addTables(tables);
     const topics = tables.map((table) => tableTopic(this.#options.settings.SOURCE_NAME, table));
-    await this.#withReader((reader) => this.#tails.read({ reader, registry: this.#registry }, topics, this.#storedVersion));
+    await this.#withReader(async (reader) => {
+      await reader.addTopics(topics);
+      await this.#tails.read({ reader, registry: this.#registry }, topics, this.#storedVersion);
+    });
     this.#rowVersion = Math.max(this.#rowVersion, this.#tails.highestVersion);
   }
 

@@ -51,6 +51,11 @@ export class LogReader {
     });
   }
 
+  /** Makes topics known that will be asked for: one by one, each would have the client ask for all of them again. */
+  async addTopics(topics: readonly string[]): Promise<void> {
+    await this.#try(`asking for ${topics.length} topics`, () => this.#cluster.addMultipleTargetTopics(topics));
+  }
+
   async partitionCount(topic: string): Promise<number> {
     return this.#try(`asking for the partitions of ${topic}`, async () => {
       await this.#cluster.addMultipleTargetTopics([topic]);

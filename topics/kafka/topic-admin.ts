@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, KafkaConfig } from 'kafkajs';
 import { createKafka, kafkaErrorType, toKafkaError } from './connection.ts';
+import { type Cluster, createCluster } from './kafkajs-internals.ts';
 
 const KNOWN_WITHIN_MS = 15_000;
 const KNOWN_POLL_MS = 20;
@@ -8,8 +9,8 @@ const NOT_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE',
 
 /** Kafka's number of the kind of resource. */
 const TOPIC_RESOURCE = 2;
-/** Topics that are created side by side. */
-const CREATE_AT_ONCE = 16;
+/** Topics of one request. */
+const CREATE_AT_ONCE = 200;
 
 export interface TopicDefinition {
   readonly topic: string;
@@ -24,11 +25,24 @@ function isNotKnownYet(error: unknown): boolean {
   return NOT_KNOWN.has(kafkaErrorType(error) ?? '') || error instanceof TypeError;
 }
 
+interface Refusal {
+  readonly type?: string;
+  readonly topic?: string;
+}
+
+/** What a request for several topics was answered, topic by topic; the error itself where it is of another kind. */
+function refusals(error: unknown): readonly Refusal[] {
+  const { errors } = error as { readonly errors?: readonly Refusal[] };
+  return errors ?? [error as Refusal];
+}
+
 /** Creates and lists topics. */
 export class TopicAdmin {
+  readonly #config: KafkaConfig;
   readonly #admin: Admin;
 
   constructor(config: KafkaConfig) {
+    this.#config = config;
     this.#admin = createKafka(config).admin();
   }
 
@@ -48,9 +62,18 @@ export class TopicAdmin {
   async createMissing(definitions: readonly TopicDefinition[]): Promise<void> {
     const existing = new Set(await this.list());
     const missing = definitions.filter(({ topic }) => !existing.has(topic));
-    for (let first = 0; first < missing.length; first += CREATE_AT_ONCE) {
-      const some = missing.slice(first, first + CREATE_AT_ONCE);
-      await Promise.all(some.map((definition) => this.#try(`creating topic ${definition.topic}`, () => this.#create(definition))));
+    if (missing.length === 0) return;
+    const cluster = createCluster(this.#config);
+    try {
+      await this.#try('connecting', () => cluster.connect());
+      for (let first = 0; first < missing.length; first += CREATE_AT_ONCE) {
+        const some = missing.slice(first, first + CREATE_AT_ONCE);
+        const topics = some.map(({ topic }) => topic);
+        await this.#try(`creating topic ${topics[0]}`, () => this.#create(some));
+        await this.#try(`waiting for topic ${topics[0]}`, () => this.#untilServed(cluster, topics));
+      }
+    } finally {
+      await cluster.disconnect().catch(() => undefined);
     }
   }
 
@@ -65,28 +88,35 @@ export class TopicAdmin {
     }
   }
 
-  async #create({ topic, partitions, replication, config }: TopicDefinition): Promise<void> {
-    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+  async #create(definitions: readonly TopicDefinition[]): Promise<void> {
+    const topics = definitions.map(({ topic, partitions, replication, config }) => ({
+      topic,
+      numPartitions: partitions,
+      replicationFactor: replication ?? -1,
+      configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+    }));
     try {
-      await this.#admin.createTopics({
-        waitForLeaders: false,
-        topics: [{ topic, numPartitions: partitions, replicationFactor: replication ?? -1, configEntries }],
-      });
+      await this.#admin.createTopics({ waitForLeaders: false, topics });
     } catch (error) {
-      if (kafkaErrorType(error) !== 'TOPIC_ALREADY_EXISTS') throw error;
+      const refused = refusals(error).find(({ type }) => type !== 'TOPIC_ALREADY_EXISTS');
+      if (refused !== undefined) throw toKafkaError(refused, `creating topic ${refused.topic ?? definitions[0]?.topic}`);
     }
-    await this.#untilKnown(topic);
   }
 
-  /** The controller answers before the broker that we ask has heard of the new topic; the client's own wait takes that for an error. */
-  async #untilKnown(topic: string): Promise<void> {
+  /**
+   * Resolves when the leaders of all partitions serve them. The controller answers before the brokers that we ask have
+   * heard of the new topics, and a leader that is named may not have taken up its work yet: it has when it tells its offsets.
+   */
+  async #untilServed(cluster: Cluster, topics: readonly string[]): Promise<void> {
     const deadline = performance.now() + KNOWN_WITHIN_MS;
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       try {
-        const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] });
-        if (topics[0]?.partitions.every(({ leader }) => leader >= 0) === true) {
-          // A leader that is named may not have taken up its work yet: it has when it tells its offsets.
-          await this.#admin.fetchTopicOffsets(topic);
+        await cluster.addMultipleTargetTopics(topics);
+        if (!isFirst) await cluster.refreshMetadata();
+        const found = topics.map((topic) => ({ topic, partitions: cluster.findTopicPartitionMetadata(topic), fromBeginning: false }));
+        if (found.every(({ partitions }) => partitions.length > 0 && partitions.every(({ leader }) => leader >= 0))) {
+          const places = found.map((each) => ({ ...each, partitions: each.partitions.map(({ partitionId }) => ({ partition: partitionId })) }));
+          await cluster.fetchTopicsOffset(places);
           return;
         }
         if (performance.now() > deadline) return;
