@@ -77,8 +77,8 @@ class Pulses {
   /** One rate: first for the warm-up, then for the figures; `observe` enters the rows that it sees. */
   async measure(rate: number, observe: (latencies: Latencies) => Promise<void> | undefined): Promise<LatencyFigures & { readonly commitsPerSecond: number }> {
     const { options } = this.#context;
-    await this.#commit(rate, WARM_UP_SECONDS);
     const seconds = options.seconds ?? SECONDS;
+    await this.#commit(rate, Math.min(WARM_UP_SECONDS, seconds));
     const latencies = new Latencies(this.#nextId, rate * seconds);
     const observed = observe(latencies);
     const commitsPerSecond = await this.#commit(rate, seconds);
@@ -151,7 +151,8 @@ async function measureTopic({ urls, say }: BenchContext, pulses: Pulses, { who, 
 }
 
 async function measureDebezium(context: BenchContext, pulses: Pulses, tuning: 'defaults' | 'low-latency'): Promise<readonly LatencyResult[]> {
-  const slot = await pulses.database.newSlot();
+  // Not a copy: the pulses of earlier rounds would have to be read first.
+  const slot = await pulses.database.newSlotHere();
   const job = { ...pulses.database.input(slot, context.urls), tables: ['public.pulse'], topicPrefix: `bench-debezium-${tuning}-${process.pid}`, tuning };
   try {
     await using running = await debeziumLatency({ ...job, onProgress: context.say });
