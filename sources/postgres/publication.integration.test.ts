@@ -4,6 +4,7 @@ import { installedVersions, OwnPostgres } from '../../test/contract/own-postgres
 import { PostgresBench } from '../../test/contract/postgres-source-bench.ts';
 import { Replay, show, valuesOf } from '../../test/contract/replay.ts';
 import type { SourceRun } from '../../test/contract/source-run.ts';
+import { buildPublishedShapes } from './publication-statements.ts';
 
 const servers = [['newest', undefined] as const, ...installedVersions().filter(([version]) => version >= 15)];
 const EXCLUDED = { EXCLUDE_COLUMNS: 'public.t.secret' };
@@ -180,6 +181,11 @@ describe.each(servers)('PostgreSQL (version: %s)', (_, binaries) => {
       await bench.query((warning?.remedy ?? '').replace(/^.*administrator run: /, ''));
       expect([await bench.findings(settings), await published(bench, 'p')]).toEqual([[], ['t id']]);
     });
+  });
+
+  test('what is asked of servers without lists and filters is valid SQL', async () => {
+    await using bench = await benchWith('CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE t');
+    expect(await bench.query(buildPublishedShapes(false), ['p'])).toEqual([{ schema: 'public', name: 't', columns: null, filter: null }]);
   });
 
   test('a list of columns that was made by hand is kept, by the snapshot too, and what it leaves out is told', async () => {

@@ -128,11 +128,11 @@ describe('what the slot may forget', () => {
     await bench.caughtUp(run);
     run.acknowledges = false;
     const before = run.records.length;
-    const place = await bench.value('SELECT pg_current_wal_lsn()');
     await bench.query('INSERT INTO t VALUES (2)');
     await run.until(() => run.records.slice(before).filter(({ kind }) => kind === 'heartbeat').length >= 5, 'some heartbeats');
-    expect(await bench.value(`SELECT '${await confirmed(bench)}'::pg_lsn <= '${place}'::pg_lsn`)).toBe('true');
     const commit = run.records.slice(before).find(({ kind }) => kind === 'commit');
+    // Up to the commit everything may be forgotten: other databases write to the same log, and idle times move on with it.
+    expect(await bench.value(`SELECT '${await confirmed(bench)}'::pg_lsn <= '${commit?.position.transaction}'::pg_lsn`)).toBe('true');
     run.acknowledge(commit?.position ?? null);
     await isConfirmed(bench, String(commit?.position.transaction));
     const heartbeat = run.records
