@@ -49,14 +49,15 @@ function describe(address: string, status: ProcessStatus): string {
 
 async function showGroup(sink: string, isJson: boolean): Promise<number> {
   const groupId = `dbmazz.${sink}`;
-  const lags = await withLogOverview(readLogSettings(), async (overview) => overview.lagOf(groupId, []));
+  const [lags, members] = await withLogOverview(readLogSettings(), async (overview) => Promise.all([overview.lagOf(groupId, []), overview.membersOf(groupId)]));
   if (lags.length === 0)
     throw new CdcError('TABLE_NOT_FOUND', `The broker knows no offsets of group ${groupId}.`, {
       remedy: 'Check the name; a sink that has written nothing yet has no offsets.',
     });
   const sorted = lags.toSorted((a, b) => a.topic.localeCompare(b.topic));
   if (isJson) print(JSON.stringify(sorted, null, 2));
-  else
+  else {
+    print(`${describeMembers(members)} in group ${groupId}\n`);
     print(
       plainTable(
         ['topic', 'lag in offsets'],
@@ -64,5 +65,11 @@ async function showGroup(sink: string, isJson: boolean): Promise<number> {
         [1],
       ),
     );
+  }
   return EXIT.stopped;
+}
+
+function describeMembers(members: number): string {
+  if (members === 0) return 'no process';
+  return members === 1 ? '1 process' : `${members} processes`;
 }

@@ -15,13 +15,13 @@ export interface Written {
 export class TableWriter {
   readonly #sink: Sink;
   readonly #settings: SinkSettings;
-  readonly #deadLetters: DeadLetterQueue;
+  readonly #deadLetters: Pick<DeadLetterQueue, 'put'>;
   readonly #onSetAside: (topic: string, error: CdcError) => void;
 
   constructor(parts: {
     readonly sink: Sink;
     readonly settings: SinkSettings;
-    readonly deadLetters: DeadLetterQueue;
+    readonly deadLetters: Pick<DeadLetterQueue, 'put'>;
     readonly onSetAside: (topic: string, error: CdcError) => void;
   }) {
     this.#sink = parts.sink;

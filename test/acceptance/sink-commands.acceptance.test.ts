@@ -122,6 +122,7 @@ describe('a record that the target refuses stops its table, and no other', () =>
 test('a group whose offsets the broker has lost goes on where the rows of the target end', async () => {
   const { sink, name, schema } = await startSink();
   await sink.until(isAtEnd, 'the end of the topics');
+  expect((await dbmazz('status', '--sink', name)).stdout).toMatch(new RegExp(`^1 process in group dbmazz\\.${name}\\n[^]*\\n${NAME}\\.public\\.orders +0\\n`));
   expect(await sink.stop()).toBe(0);
   await withAdmin(liveConfig(), async (admin) => admin.deleteGroups([`dbmazz.${name}`]));
   await sink.start();

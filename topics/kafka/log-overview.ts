@@ -92,6 +92,14 @@ export class LogOverview {
     });
   }
 
+  /** The number of processes that are in the group now. */
+  async membersOf(groupId: string): Promise<number> {
+    return this.#try(`asking for the members of group ${groupId}`, async () => {
+      const { groups } = await untilCoordinated(async () => this.#admin.describeGroups([groupId]));
+      return groups[0]?.members.length ?? 0;
+    });
+  }
+
   async #lag(topic: string, committed: readonly { readonly partition: number; readonly offset: string }[]): Promise<number> {
     const offsets = new Map(committed.map(({ partition, offset }) => [partition, Number(offset)]));
     const ends = await this.#admin.fetchTopicOffsets(topic);

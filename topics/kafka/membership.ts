@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Broker, Cluster } from './kafkajs-internals.ts';
 
 /** kafkajs' member of a consumer group, as far as it is used here. */
@@ -59,6 +60,8 @@ interface ConsumerGroupPrototype {
 type HookedGroup = Group & { readonly assigners: readonly { readonly hooks?: MembershipHooks }[] };
 
 const require = createRequire(import.meta.url);
+/** A broker may still list a topic that another one no longer serves: without a pause all members would join on and on. */
+const GONE_PAUSE_MS = 250;
 
 /** The client takes this for the broker's own word, and joins anew. */
 function rejoin(reason: string): Error {
@@ -91,7 +94,10 @@ export function hookGroups(): void {
     return fetch.call(this, nodeId);
   };
   prototype.recoverFromFetch = async function (error) {
-    if (hooksOf(this) !== undefined && error.type === 'UNKNOWN_TOPIC_OR_PARTITION') throw rejoin('a topic is gone');
+    if (hooksOf(this) !== undefined && error.type === 'UNKNOWN_TOPIC_OR_PARTITION') {
+      await delay(GONE_PAUSE_MS);
+      throw rejoin('a topic is gone');
+    }
     return recoverFromFetch.call(this, error);
   };
   prototype.recoverFromOffsetOutOfRange = async function (error) {
