@@ -74,6 +74,32 @@ describe('a table that changes while its source runs', () => {
     ]);
   });
 
+  test('a change that a chunk of the snapshot has seen before the stream is announced before its first row all the same', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query('CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int PRIMARY KEY); INSERT INTO t VALUES (1)');
+    const run = await bench.prepare();
+    const session = await bench.session();
+    await session.query('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');
+    run.hold();
+    await bench.query('INSERT INTO u VALUES (1)');
+    run.start();
+    await run.until(() => run.records.length > 0, 'a first record');
+    // The stream waits there; the snapshot reads the table as it is after this.
+    await session.query('ALTER TABLE t ADD b int; INSERT INTO t VALUES (2, NULL, 3); COMMIT');
+    session.release();
+    const isRead = `SELECT count(*) = 2 FROM pg_stat_activity WHERE datname = '${bench.name}' AND query LIKE 'SELECT pg_logical_emit_message%' AND state = 'idle'`;
+    await bench.until(isRead);
+    run.release();
+    await bench.snapshotDone(run);
+    await bench.caughtUp(run);
+    const known = new Set(run.tables);
+    for (const record of run.records) {
+      if (record.kind === 'schemaChange') known.add(record.table);
+      else if ('table' in record) expect([record.kind, known.has(record.table)]).toEqual([record.kind, true]);
+    }
+    expect(rows(run).at(-1)).toEqual({ id: 2, a: null, b: 3 });
+  });
+
   test('two changes in one breath, before the stream has read the first', async () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY)');

@@ -34,6 +34,8 @@ export class TableVersions {
   readonly #hooks: VersionHooks;
   readonly #catalog: Map<string, CatalogTable>;
   readonly #versions = new Map<string, TableVersion>();
+  /** The version of each table that was last told on the stream, or at the start. */
+  readonly #announced: Map<string, TableSchema>;
   /** What the log last said of each table, by its id. */
   readonly #messages = new Map<number, RelationMessage>();
   /** Columns to be left out or masked that no table has at the start. */
@@ -46,6 +48,7 @@ export class TableVersions {
     this.#lost = [...rules.excluded, ...rules.masks.keys()].filter((path) => !present.has(path));
     this.#catalog = new Map(tables.map((table) => [`${table.ref.schema}.${table.ref.name}`, table]));
     for (const table of tables) this.#adoptIfPossible(table);
+    this.#announced = new Map(this.schemas.map((table) => [table.qualifiedName, table]));
   }
 
   /** A table that cannot be carried as it is now stops once the log has come to that: what was written before may well be. */
@@ -169,10 +172,12 @@ export class TableVersions {
     return this.rules.masks.has(path) ? 'MASK_COLUMNS' : undefined;
   }
 
+  /** A chunk of the snapshot may have adopted the version first, and comes behind the stream's first row of it. */
   #relation(version: TableVersion): Relation {
-    const adopted = this.adopt(version);
-    if (adopted.table === version.table) this.#hooks.announce(version.table);
-    return new Relation(adopted.table, version.columns);
+    const { table } = this.adopt(version);
+    if (this.#announced.get(table.qualifiedName) !== table) this.#hooks.announce(table);
+    this.#announced.set(table.qualifiedName, table);
+    return new Relation(table, version.columns);
   }
 }
 
