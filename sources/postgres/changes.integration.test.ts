@@ -191,6 +191,14 @@ describe('large values that did not change', () => {
     ]);
   });
 
+  test('are read again though other columns have changed, or were dropped, since', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query(`CREATE TABLE t (id int PRIMARY KEY, a int, big text, b text, other text); INSERT INTO t VALUES (1, 5, ${BIG}, 'x', ${BIG})`);
+    const run = await stream(bench, 'BEGIN; UPDATE t SET id = 2; ALTER TABLE t DROP a, DROP other; ALTER TABLE t RENAME b TO c; COMMIT');
+    const [moved] = images(run);
+    expect(moved?.[2]).toEqual({ id: 2, a: 5, big: await bench.value('SELECT big FROM t'), b: 'x', other: UNCHANGED });
+  });
+
   test('a key that is stored apart from its row is taken from the old key', async () => {
     await using bench = await PostgresBench.open();
     await bench.query(

@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import pg, { type Client } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { RowRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
@@ -7,39 +7,54 @@ import { UNCHANGED } from '../../shared/record/value.ts';
 import type { IncompleteRecord } from './change-reader.ts';
 import { CopyTextReader } from './copy-text.ts';
 import { Relation } from './relation.ts';
-import { buildCopyRow, type ReadTable } from './statements.ts';
+import { buildCopyRow, COLUMN_NAMES, type ReadTable } from './statements.ts';
 
-/** SQLSTATEs of a table and of a column that are no longer there. */
-const GONE = new Set(['42P01', '42703']);
+const NO_TABLE = '42P01';
+const NO_COLUMN = '42703';
 
 /**
  * Fills in large values that the log did not send with an update that changed the row's key, from the table as it is
- * now, read as the snapshot reads it. They stay unchanged where the row is gone by then: its delete follows.
+ * now, read as the snapshot reads it. They stay unchanged where the row is gone by then: its delete follows. So does a
+ * value whose column is gone, or has another name; other columns may have changed in any way.
  */
-export async function rereadRow(client: Client, record: RowRecord, { relation, key }: IncompleteRecord, table: ReadTable): Promise<RowRecord> {
+export async function rereadRow(client: Client, record: RowRecord, entry: IncompleteRecord, table: ReadTable): Promise<RowRecord> {
   const { after } = record;
-  const found = after === null ? undefined : await findRow(client, relation, key, table);
+  const wanted = new Set(after?.unchanged?.map((index) => record.table.column(index).name));
+  const found = await findRow(client, entry, table, wanted)
+    .catch(async (error: unknown) => {
+      if (codeOf(error) !== NO_COLUMN) throw error;
+      for (const name of wanted.difference(await columnsOf(client, table))) wanted.delete(name);
+      return findRow(client, entry, table, wanted);
+    })
+    .catch((error: unknown) => {
+      if (codeOf(error) === NO_TABLE || codeOf(error) === NO_COLUMN) return undefined;
+      throw error;
+    });
   if (after === null || found === undefined) return record;
   const known = found.values();
-  const values = after.values().map((value, index) => (value === UNCHANGED ? (known[index] ?? null) : value));
+  const isFound = (index: number) => wanted.has(record.table.column(index).name);
+  const values = after.values().map((value, index) => (value === UNCHANGED && isFound(index) ? (known[index] ?? null) : value));
   return { ...record, after: new RowWriter(after.byteLength + found.byteLength).row(record.table, values) };
 }
 
-async function findRow(client: Client, { table, columns }: Relation, key: readonly string[], from: ReadTable): Promise<Row | undefined> {
+/** A row by its key, with no other values than those of the columns that are wanted. */
+async function findRow(client: Client, { relation, key }: IncompleteRecord, from: ReadTable, wanted: ReadonlySet<string>): Promise<Row | undefined> {
+  const { table, columns } = relation;
   const kept = columns.filter(({ column }) => column >= 0);
   const where = table.keyColumns.map(({ name }, place) => ({ name, text: key[place] ?? '' }));
-  const sql = buildCopyRow(
-    from,
-    kept.map(({ name }) => name),
-    where,
-  );
+  const names = kept.map(({ name, column }) => (wanted.has(name) || table.key.includes(column) ? name : null));
   const reader = new CopyTextReader(new Relation(table, kept), new RowWriter());
-  try {
-    const rows: Row[] = [];
-    for await (const piece of client.query(copyTo(sql)) as AsyncIterable<Buffer>) rows.push(...reader.read(piece));
-    return rows[0];
-  } catch (error) {
-    if (GONE.has(String((error as { code?: unknown }).code))) return undefined;
-    throw error;
-  }
+  const rows: Row[] = [];
+  for await (const piece of client.query(copyTo(buildCopyRow(from, names, where))) as AsyncIterable<Buffer>) rows.push(...reader.read(piece));
+  return rows[0];
+}
+
+async function columnsOf(client: Client, { ref }: ReadTable): Promise<ReadonlySet<string>> {
+  const name = `${pg.escapeIdentifier(ref.schema)}.${pg.escapeIdentifier(ref.name)}`;
+  const { rows } = await client.query<{ attname: string }>(COLUMN_NAMES, [name]);
+  return new Set(rows.map(({ attname }) => attname));
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { readonly code?: unknown }).code);
 }

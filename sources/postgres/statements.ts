@@ -179,10 +179,14 @@ export function buildCopyTable(table: ReadTable, columns: readonly string[], whe
 }
 
 /** One row by its key, in text form. */
-export function buildCopyRow(table: ReadTable, columns: readonly string[], key: readonly { readonly name: string; readonly text: string }[]): string {
+export function buildCopyRow(table: ReadTable, columns: readonly (string | null)[], key: readonly { readonly name: string; readonly text: string }[]): string {
   const where = key.map(({ name, text }) => `${pg.escapeIdentifier(name)} = ${pg.escapeLiteral(text)}`).join(' AND ');
-  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)} WHERE ${where}`);
+  const selected = columns.map((name) => (name === null ? 'NULL' : pg.escapeIdentifier(name))).join(', ');
+  return buildCopy(`SELECT ${selected} FROM ${rowsOf(table)} WHERE ${where}`);
 }
+
+/** The columns that a table has now. */
+export const COLUMN_NAMES = `SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`;
 
 function buildCopy(select: string): string {
   return `COPY (${select}) TO STDOUT`;
