@@ -147,9 +147,13 @@ export class Publisher {
     return (await this.#withReader((reader) => readPositions(reader, name))).committed;
   }
 
-  /** Creates topics and registers schemas of tables, and looks at what their topics hold already. Between `open` and the first `publish`. */
+  /**
+   * Creates topics of tables, and looks at what they hold already. Between `open` and the first `publish`. Schemas are
+   * registered at once at a first start, and each with its first record where a source goes on.
+   */
   async addTables(tables: readonly TableSchema[]): Promise<void> {
-    await this.#catalog.addTables(tables);
+    if (this.#storedVersion === undefined) await this.#catalog.addTables(tables);
+    else await this.#catalog.expectTables(tables);
     const topics = tables.map((table) => tableTopic(this.#options.settings.SOURCE_NAME, table));
     await this.#withReader(async (reader) => {
       await reader.addTopics(topics);

@@ -58,6 +58,8 @@ export class TopicCatalog {
   /** Schemas that the registry has refused, and what it said. */
   readonly #refused = new Map<TableSchema, CdcError>();
   readonly #limits = new Map<string, Promise<number | undefined>>();
+  /** Tables of which no record has come yet. */
+  readonly #expected = new Set<TableSchema>();
   readonly #control = new Map<ControlKind, ControlWriter>();
 
   constructor(options: CatalogOptions, parts: CatalogParts) {
@@ -79,13 +81,38 @@ export class TopicCatalog {
    * A schema that the registry refuses is no error before a record of it comes: see `publisherOf`.
    */
   async addTables(tables: readonly TableSchema[]): Promise<void> {
-    assertDistinctTopics(this.#name, [...this.#current.values(), ...tables]);
     const fresh = tables.filter((table) => !this.#tables.has(table) && !this.#refused.has(table));
-    await this.#admin.createMissing(fresh.map((table) => this.#tableTopic(table)));
-    await this.#producer.addTopics(fresh.map((table) => tableTopic(this.#name, table)));
+    await this.#openTopics(fresh);
     for (let first = 0; first < fresh.length; first += REGISTER_AT_ONCE) {
       await Promise.all(fresh.slice(first, first + REGISTER_AT_ONCE).map((table) => this.#addTable(table)));
     }
+  }
+
+  /**
+   * The same, but registers each schema only when the first record of it comes. Where a source goes on, its database may
+   * be ahead of its log: a schema that is registered before an older one would make the registry refuse the older one.
+   */
+  async expectTables(tables: readonly TableSchema[]): Promise<void> {
+    await this.#openTopics(tables);
+    for (const table of tables) {
+      this.#current.set(table.qualifiedName, table);
+      this.#expected.add(table);
+    }
+  }
+
+  /** Whether any table waits for its first record. */
+  get hasExpected(): boolean {
+    return this.#expected.size > 0;
+  }
+
+  isExpected(table: TableSchema): boolean {
+    return this.#expected.has(table);
+  }
+
+  async #openTopics(tables: readonly TableSchema[]): Promise<void> {
+    assertDistinctTopics(this.#name, [...this.#current.values(), ...tables]);
+    await this.#admin.createMissing(tables.map((table) => this.#tableTopic(table)));
+    await this.#producer.addTopics(tables.map((table) => tableTopic(this.#name, table)));
   }
 
   /** Whether a table is known, and with another schema than this. */
@@ -131,6 +158,7 @@ export class TopicCatalog {
     const { settings, connector, version, nextVersion, tails } = this.#options;
     const topic = tableTopic(this.#name, table);
     this.#current.set(table.qualifiedName, table);
+    this.#expected.delete(table);
     let [keySchemaId, valueSchemaId] = [0, 0];
     try {
       if (table.key.length > 0) keySchemaId = await this.#register(`${topic}-key`, buildKeySchema(table, topic));

@@ -12,6 +12,7 @@ import {
   type SchemaChangeRecord,
   type TruncateRecord,
 } from '../shared/record/record.ts';
+import type { TableSchema } from '../shared/record/table-schema.ts';
 import type { ControlRecords } from './avro/control-schemas.ts';
 import type { EnvelopeScope } from './envelope-encoder.ts';
 import type { Compression } from './kafka/compression.ts';
@@ -61,6 +62,7 @@ export class TopicWriter {
   #scope: EnvelopeScope | undefined;
   #readScope: EnvelopeScope | undefined;
   #scopeSerial = 0;
+  #lastTable: TableSchema | undefined;
 
   constructor(options: WriterOptions, catalog: TopicCatalog, producer: RecordAppender) {
     this.#options = options;
@@ -101,6 +103,7 @@ export class TopicWriter {
       if (record.kind === 'commit') committedAtMicros = record.committedAtMicros;
       else if (record.kind !== 'begin' && record.kind !== 'heartbeat') changes++;
       try {
+        if (this.#catalog.hasExpected && this.#isFirstOfTable(record)) await this.#catalog.addTables([record.table]);
         if (record.kind === 'schemaChange') await this.#changeSchema(record, nowMs);
         else if (hasLarge && isRowRecord(record) && isLarge(record)) await this.#writeLarge(record, nowMs);
         else this.#writeRecord(record, nowMs);
@@ -112,6 +115,13 @@ export class TopicWriter {
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
     this.#takeStops(batch);
     return { changes, committedAtMicros };
+  }
+
+  /** Looked up once a run of records of one table. */
+  #isFirstOfTable(record: CdcRecord): record is RowRecord | TruncateRecord | SchemaChangeRecord {
+    if (!('table' in record) || record.table === this.#lastTable) return false;
+    this.#lastTable = record.table;
+    return this.#catalog.isExpected(record.table);
   }
 
   async #flush(): Promise<void> {

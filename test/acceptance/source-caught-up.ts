@@ -4,7 +4,7 @@ import type { ConnectorProcess } from './connector-process.ts';
 /** Resolves when a source has read its tables, and published all that is committed in its database up to now. */
 export async function sourceCaughtUp(source: ConnectorProcess, url: string, limitMs?: number): Promise<void> {
   const end = await markEnd(url);
-  await source.until(({ position, snapshot }) => String(position) >= end && isSnapshotDone(snapshot), 'the end of the log', limitMs);
+  await source.until(({ position, snapshot }) => typeof position === 'string' && position >= end && isSnapshotDone(snapshot), 'the end of the log', limitMs);
 }
 
 /** A transaction of its own at the end of the log, so that the source's position comes past all the others. */
