@@ -12,12 +12,15 @@ export const COMMON_OPTIONS = {
   KAFKA_SSL_CERT: optionalText({ description: 'PEM file of our own certificate, for brokers that ask for one' }),
   KAFKA_SSL_KEY: optionalText({ description: 'PEM file of the key of KAFKA_SSL_CERT, without a passphrase' }),
   KAFKA_SASL_MECHANISM: oneOf(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], {
-    description: 'how to log in to the brokers',
+    description: 'how to log in to the brokers: none, plain, scram-sha-256, scram-sha-512',
     default: 'none',
   }),
   KAFKA_SASL_USERNAME: optionalText({ description: 'user at the brokers' }),
   KAFKA_SASL_PASSWORD: optionalSecret({ description: 'password at the brokers' }),
-  KAFKA_COMPRESSION: oneOf(['none', 'gzip', 'snappy', 'lz4', 'zstd'], { description: 'compression of the topics', default: 'none' }),
+  KAFKA_COMPRESSION: oneOf(['none', 'gzip', 'snappy', 'lz4', 'zstd'], {
+    description: 'compression of the topics: none, gzip, snappy, lz4, zstd',
+    default: 'none',
+  }),
   SCHEMA_REGISTRY_URL: checked(
     text({ description: 'address of the schema registry, Confluent-compatible' }),
     isHttpUrl,
