@@ -12,6 +12,7 @@ test('what a source says is taken over', () => {
     tables: ['public.a', 'public.b'],
     snapshot: { tables: { 'public.a': { state: 'done' }, 'public.b': { state: 'running' } } },
     lastError: { code: 'TIMEOUT', message: 'Late.' },
+    slot: { name: 'dbmazz_shop', walStatus: 'extended', retainedBytes: 512, budgetUsed: 0.256, invalidation: null },
     stopped: { 'public.b': { code: 'VALUE_OUT_OF_RANGE', message: 'NaN.', remedy: 'Exclude it.', passedOver: 4 } },
   };
   expect(parseStatus(raw)).toEqual({
@@ -25,6 +26,7 @@ test('what a source says is taken over', () => {
     lagBytes: 12,
     lastError: 'TIMEOUT: Late.',
     snapshot: { done: 1, tables: 2 },
+    slot: 'dbmazz_shop: extended, 512 bytes of log are kept for it, 25 % of what the server keeps at most',
     stopped: [{ table: 'public.b', reason: 'VALUE_OUT_OF_RANGE: NaN.', remedy: 'Exclude it.', passedOver: 4 }],
     tables: [],
     raw,

@@ -13,6 +13,8 @@ export interface ProcessStatus {
   readonly lastError: string | undefined;
   /** Tables whose snapshot is done, and all tables; undefined where the process says nothing of tables. */
   readonly snapshot: { readonly done: number; readonly tables: number } | undefined;
+  /** What the database keeps for a source, in a sentence. */
+  readonly slot: string | undefined;
   /** Tables that are published no further. */
   readonly stopped: readonly StoppedStatus[];
   /** Of a sink: its tables, as far as this process has partitions of them. */
@@ -88,6 +90,7 @@ export function parseStatus(raw: unknown): ProcessStatus {
     lagBytes: toNumber(lag['bytes']),
     lastError: describeError(toObject(status['lastError'])),
     snapshot: snapshotOf(status),
+    slot: describeSlot(toObject(status['slot'])),
     stopped: stoppedOf(toObject(status['stopped'])),
     tables: tablesOf(status),
     raw,
@@ -109,6 +112,17 @@ function snapshotOf(status: Readonly<Record<string, unknown>>): ProcessStatus['s
   if (!Array.isArray(tables)) return undefined;
   const progress = Object.values(toObject(toObject(status['snapshot'])['tables']));
   return { done: progress.filter((table) => toObject(table)['state'] === 'done').length, tables: tables.length };
+}
+
+function describeSlot(slot: Readonly<Record<string, unknown>>): string | undefined {
+  const [name, retained, used] = [toText(slot['name']), toNumber(slot['retainedBytes']), toNumber(slot['budgetUsed'])];
+  if (name === undefined) return undefined;
+  const parts = [
+    toText(slot['invalidation']) ?? toText(slot['walStatus']),
+    retained === undefined ? undefined : `${retained} bytes of log are kept for it`,
+    used === undefined ? undefined : `${Math.floor(used * 100)} % of what the server keeps at most`,
+  ];
+  return `${name}: ${parts.filter((part) => part !== undefined).join(', ')}`;
 }
 
 function stoppedOf(stopped: Readonly<Record<string, unknown>>): readonly StoppedStatus[] {

@@ -26,7 +26,7 @@ function rawOf(found: readonly ProcessStatus[]): unknown {
 }
 
 function describe(address: string, status: ProcessStatus): string {
-  const { kind, name, state, records, lagSeconds, lagRecords, lagBytes, position, lastError, stopped, tables } = status;
+  const { kind, name, state, records, lagSeconds, lagRecords, lagBytes, position, lastError, slot, stopped, tables } = status;
   const lag = [
     lagSeconds === undefined ? '' : `${lagSeconds.toFixed(1)} s`,
     lagRecords === undefined ? '' : `${formatCount(lagRecords)} records`,
@@ -35,6 +35,7 @@ function describe(address: string, status: ProcessStatus): string {
   const lines = [`${kind} ${name} (${address}): ${state}, ${formatCount(records)} records`];
   if (lag.length > 0) lines.push(`  behind: ${lag.join(', ')}`);
   if (position !== undefined) lines.push(`  position: ${position}`);
+  if (slot !== undefined) lines.push(`  slot ${slot}`);
   for (const { table, reason, remedy, passedOver } of stopped) {
     lines.push(`  stopped: ${table}, ${formatCount(passedOver)} records passed over. ${reason}`, `    ${remedy}`);
   }

@@ -117,6 +117,12 @@ export interface Source {
   /** The tables that the settings ask for, as they are now. Changes nothing. */
   tables(): Promise<readonly TableSchema[]>;
 
+  /**
+   * Where the database can no longer go on from the checkpoint and the settings say to begin anew: the snapshot that is to
+   * be stored before `setup` is called with it. Undefined for all else.
+   */
+  beginAnew?(from: Checkpoint): Promise<SnapshotProgress | undefined>;
+
   /** Creates what is missing in the database (publication, slot); repeating it changes nothing. The tables it found. */
   setup(from: Checkpoint): Promise<readonly TableSchema[]>;
 

@@ -4,6 +4,8 @@ import { pause } from './run-process.ts';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
+/** Who waits for another process to end is a standby: it should not be late. */
+const STANDBY_WAIT_MS = 1000;
 /** While the same thing is amiss, it is said again no more often than this. */
 const REPEAT_LOG_MS = 60_000;
 
@@ -39,6 +41,6 @@ export async function keepTrying(attempt: (healthy: () => void) => Promise<void>
       }
     }
     await pause(waitMs, signal);
-    waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+    waitMs = Math.min(waitMs * 2, said?.code === 'SLOT_IN_USE' ? STANDBY_WAIT_MS : LONGEST_WAIT_MS);
   }
 }

@@ -59,6 +59,18 @@ export async function withClient<T>(config: PostgresSourceConfig, use: (client: 
   }
 }
 
+/** Runs one command of the replication protocol, on a connection of its own. */
+export async function runReplicationCommand(config: PostgresSourceConfig, command: string): Promise<void> {
+  const client = new pg.Client({ ...(await clientConfig(config)), replication: 'database' } as pg.ClientConfig);
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await client.query(command);
+  } finally {
+    await disconnect(client);
+  }
+}
+
 /** Says good-bye, and does not wait for a server that no longer answers. */
 export async function disconnect(client: Client): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();

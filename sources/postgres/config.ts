@@ -1,5 +1,5 @@
 import { parseKeyColumns, parseMask, parseRowFilters } from '../../shared/config/column-rules.ts';
-import { checked, optionalText, type Settings, throwIfProblems } from '../../shared/config/options.ts';
+import { checked, flag, oneOf, optionalText, type Settings, throwIfProblems } from '../../shared/config/options.ts';
 import { SELECTION_OPTIONS, SOURCE_OPTIONS, type SourceSettings } from '../../shared/config/source-options.ts';
 import { ServerTls } from '../../shared/tls/server-tls.ts';
 import { type Mask, maskOf } from './masks.ts';
@@ -34,6 +34,11 @@ export const POSTGRES_OPTIONS = {
     (publication) => publication === undefined || Buffer.byteLength(publication) <= MAX_NAME,
     `expected at most ${MAX_NAME} bytes`,
   ),
+  SOURCE_SLOT_FAILOVER: flag({ description: 'make the slot one that standbys take over, on PostgreSQL 17 and later', default: true }),
+  ON_SLOT_LOST: oneOf(['stop', 'snapshot'], {
+    description: 'when the slot is lost or gone: stop with exit code 4, or make a new one and read every table anew, behind a truncate',
+    default: 'stop',
+  }),
 } as const;
 
 export type PostgresSourceSettings = SourceSettings & Settings<typeof POSTGRES_OPTIONS>;
@@ -60,6 +65,7 @@ export interface PostgresSourceConfig {
 
 /** Throws `CONFIG_INVALID` where parameters of the URL are not right, or name files that are not. */
 export function toConfig(settings: PostgresSourceSettings): PostgresSourceConfig {
+  assertCanBeginAnew(settings);
   const fallback = `dbmazz_${settings.SOURCE_NAME.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(0, MAX_NAME);
   return {
     name: settings.SOURCE_NAME,
@@ -73,6 +79,11 @@ export function toConfig(settings: PostgresSourceSettings): PostgresSourceConfig
     publication: settings.SOURCE_PUBLICATION_NAME ?? fallback,
     settings,
   };
+}
+
+function assertCanBeginAnew({ ON_SLOT_LOST, SNAPSHOT_MODE }: PostgresSourceSettings): void {
+  if (ON_SLOT_LOST !== 'snapshot' || SNAPSHOT_MODE !== 'never') return;
+  throwIfProblems([{ name: 'ON_SLOT_LOST', message: 'is "snapshot", but SNAPSHOT_MODE is "never": expected stop, or another SNAPSHOT_MODE' }]);
 }
 
 function masksOf({ MASK_COLUMNS, MASK_SECRET }: PostgresSourceSettings): ReadonlyMap<string, Mask> {

@@ -33,6 +33,10 @@ export interface SlotState {
   readonly database: string;
   readonly active: boolean;
   readonly active_pid: number | null;
+  /** Who it is, as far as our user may know. */
+  readonly active_by: string | null;
+  /** Null before PostgreSQL 17. */
+  readonly failover: boolean | null;
   readonly confirmed_flush_lsn: string | null;
   readonly wal_status: string | null;
   readonly invalidation_reason: string | null;
@@ -71,7 +75,7 @@ export function allProblems({ config, rules, facts, found, tables, uniqueKeys, s
     ...found.dotted.map(leftOut),
     ...namedColumnProblems(tables, config),
     ...tables.flatMap((table) => [...columnProblems(table, rules, uniqueKeys), ...tableProblems(table, rules, facts)]),
-    ...(slot === undefined ? [] : slotProblems(slot, config.slot, facts)),
+    ...(slot === undefined ? [] : slotProblems(slot, config, facts)),
     ...publicationProblems({ config, version: facts.version, user: userOf(facts), publication, plans }),
   ];
 }
@@ -209,7 +213,8 @@ function missingIdentity({ replicaIdentity, hasImmediateKey }: CatalogTable, key
   }
 }
 
-function slotProblems(slot: SlotState, name: string, facts: ServerFacts): Finding[] {
+function slotProblems(slot: SlotState, config: PostgresSourceConfig, facts: ServerFacts): Finding[] {
+  const name = config.slot;
   if (slot.plugin !== 'pgoutput' || slot.database !== facts.database) {
     return [
       {
@@ -220,13 +225,25 @@ function slotProblems(slot: SlotState, name: string, facts: ServerFacts): Findin
       },
     ];
   }
-  if (slot.wal_status === 'lost' || slot.invalidation_reason !== null) {
+  if (isLost(slot)) {
+    const isStop = config.settings.ON_SLOT_LOST === 'stop';
     return [
       {
-        severity: 'error',
+        severity: isStop ? 'error' : 'warning',
         code: 'POSITION_LOST',
-        message: `Replication slot ${name} is lost (${slot.invalidation_reason ?? 'the log it needs was removed'}).`,
-        remedy: `Changes are missing for good: SELECT pg_drop_replication_slot('${name}'); and start under a new SOURCE_NAME to take a new snapshot.`,
+        message: `Replication slot ${name} is lost (${slot.invalidation_reason ?? 'the log it needs was removed'}): changes are missing for good.`,
+        remedy: isStop ? lostRemedy(config) : 'ON_SLOT_LOST is snapshot: a new slot is made, and every table is read anew.',
+      },
+    ];
+  }
+  if (slot.active) {
+    const who = slot.active_by === null || slot.active_by === '' ? '' : ` (${slot.active_by})`;
+    return [
+      {
+        severity: 'warning',
+        code: 'SLOT_IN_USE',
+        message: `Replication slot ${name} is in use by server process ${slot.active_pid}${who}.`,
+        remedy: 'A source that starts now waits until that one ends, and then takes over.',
       },
     ];
   }
@@ -241,4 +258,17 @@ function slotProblems(slot: SlotState, name: string, facts: ServerFacts): Findin
     ];
   }
   return [];
+}
+
+export function isLost({ wal_status: status, invalidation_reason: reason }: SlotState): boolean {
+  return status === 'lost' || reason !== null;
+}
+
+/** The commands that begin anew. */
+export function lostRemedy({ slot, publication, name }: PostgresSourceConfig): string {
+  return (
+    `Start once more with ON_SLOT_LOST=snapshot: it makes the slot anew and reads every table again, behind a truncate. ` +
+    `Or give it up: SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)}; and start under another SOURCE_NAME than ${name}. ` +
+    'To keep it from happening again: ALTER SYSTEM SET max_slot_wal_keep_size to more, or to -1.'
+  );
 }

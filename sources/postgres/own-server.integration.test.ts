@@ -100,23 +100,6 @@ test('a server that ends and comes back is one to try again', async () => {
   expect(next.changes('public.t').map(({ after }) => after?.values()[0])).toEqual([2]);
 });
 
-test('a slot whose log was removed is history lost', async () => {
-  await server.run({ max_slot_wal_keep_size: '1MB' });
-  await using bench = await PostgresBench.open(server.url);
-  await bench.query('CREATE TABLE t (id int PRIMARY KEY, v text)');
-  const run = await bench.start({ SNAPSHOT_MODE: 'never' });
-  await bench.caughtUp(run);
-  const checkpoint = await run.stop();
-  await bench.slotIsFree();
-  for (let turn = 0; turn < 4; turn++)
-    await bench.query('SELECT pg_switch_wal(); CHECKPOINT; INSERT INTO t SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 2000) n; DELETE FROM t');
-  await bench.until(`CHECKPOINT; SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
-  expect(await bench.findings()).toMatchObject([
-    { severity: 'error', code: 'POSITION_LOST', remedy: expect.stringContaining('pg_drop_replication_slot') as string },
-  ]);
-  await expect(bench.start({ SNAPSHOT_MODE: 'never' }, checkpoint).then(async ({ ended }) => ended)).rejects.toMatchObject({ code: 'POSITION_LOST' });
-});
-
 test('a server that keeps too little log, and one without a free slot, are found before anything is made', async () => {
   await server.run({ wal_level: 'replica', max_wal_senders: '0' });
   await using bench = await PostgresBench.open(server.url);

@@ -1,18 +1,18 @@
 import type { Client } from 'pg';
 import type { Finding } from '../../shared/connector/finding.ts';
-import type { Checkpoint } from '../../shared/connector/source.ts';
-import { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { Checkpoint, SnapshotProgress } from '../../shared/connector/source.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { type CatalogTable, describeTables, readUniqueKeys, type SchemaRules, toTableVersion } from './catalog.ts';
-import { toPostgresError } from './client.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
-import { allProblems, type FoundTables, type ServerFacts, type SlotState, versionProblem } from './findings.ts';
+import { allProblems, type FoundTables, isLost, type ServerFacts, versionProblem } from './findings.ts';
 import { SERVICE_ROLES } from './managed-services.ts';
 import { parseLsn } from './parser.ts';
 import { changePublication, filterProblems, planFor, readPublication } from './publication.ts';
 import { isOurs, type PublicationState, sendsGenerated, type TablePlan } from './publication-plan.ts';
-import { CREATE_SLOT, LIST_TABLES, SERVER_FACTS, SLOT_STATE } from './statements.ts';
+import { assertSameLog, ensureSlot, hasHistory, readSlot } from './slot-setup.ts';
+import { startOver } from './snapshot-plan.ts';
+import { LIST_TABLES, SERVER_FACTS } from './statements.ts';
 
 export async function readFacts(client: Client): Promise<ServerFacts> {
   const { rows } = await client.query<ServerFacts>(SERVER_FACTS, [SERVICE_ROLES]);
@@ -99,12 +99,18 @@ export async function prepare(client: Client, config: PostgresSourceConfig, from
   const facts = await readFacts(client);
   const { tables } = await findTables(client, config.tablePatterns);
   const published = await preparePublication(client, { config, version: facts.version, tables: await describeTables(client, tables), log });
-  const slot = await readSlot(client, config.slot);
-  if (slot === undefined) await createSlot(client, config, from, log);
+  await assertSameLog(client, config, from);
+  const isAnew = (await ensureSlot(client, { config, version: facts.version, from, log })) && hasHistory(from);
   const confirmed = (await readSlot(client, config.slot))?.confirmed_flush_lsn ?? '0/0';
   const publication = await readPublication(client, config.publication);
   const rules = schemaRules(config, facts, { publication, shapes: publication?.shapes ?? new Map() });
-  return { tables: await describeTables(client, tables), rules, published, confirmedLsn: parseLsn(confirmed) };
+  return {
+    tables: await describeTables(client, tables),
+    rules,
+    published: isAnew ? tables : published,
+    isAnew,
+    confirmedLsn: parseLsn(confirmed),
+  };
 }
 
 export interface Prepared {
@@ -112,6 +118,8 @@ export interface Prepared {
   readonly rules: SchemaRules;
   /** Tables that were not in the publication before, or not all of their rows and columns: of these, changes may have been missed. */
   readonly published: readonly TableRef[];
+  /** Whether the slot was made anew in place of a lost one. */
+  readonly isAnew: boolean;
   /** What the slot has confirmed. */
   readonly confirmedLsn: bigint;
 }
@@ -129,23 +137,11 @@ async function preparePublication(client: Client, { config, version, tables, log
   return changePublication(client, { config, version, publication, plans, log });
 }
 
-async function createSlot(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<void> {
-  if (from.position !== null || from.snapshot !== null) {
-    const place = from.position === null ? 'have a part of its snapshot' : `stand at ${from.position.transaction}`;
-    throw new CdcError(
-      'POSITION_LOST',
-      `Replication slot ${config.slot} is gone, but the topics of ${config.name} ${place}: the changes since then cannot be read.`,
-      { context: { slot: config.slot } },
-    );
-  }
-  log.info({ slot: config.slot }, 'creating the replication slot; this waits for transactions that are open in the database');
-  const { rows } = await client.query<{ lsn: string }>(CREATE_SLOT, [config.slot]).catch((error: unknown) => {
-    throw toPostgresError(error, 'creating the replication slot');
-  });
-  log.info({ slot: config.slot, lsn: rows[0]?.lsn }, 'created the replication slot');
-}
-
-async function readSlot(client: Client, name: string): Promise<SlotState | undefined> {
-  const { rows } = await client.query<SlotState>(SLOT_STATE, [name]);
-  return rows[0];
+/** Every table as one that starts over, where the slot is lost or gone and the settings say to begin anew; undefined where it is not. */
+export async function planAnew(client: Client, config: PostgresSourceConfig, from: Checkpoint): Promise<SnapshotProgress | undefined> {
+  if (config.settings.ON_SLOT_LOST !== 'snapshot' || !hasHistory(from)) return undefined;
+  const slot = await readSlot(client, config.slot);
+  if (slot !== undefined && !isLost(slot)) return undefined;
+  const { tables } = await findTables(client, config.tablePatterns);
+  return startOver(tables);
 }

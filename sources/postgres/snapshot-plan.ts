@@ -28,6 +28,14 @@ export interface TableFile {
 
 const FRESH: Omit<TableProgress, 'expectedRows'> = { state: 'pending', rows: 0, rest: null, startsOver: false, note: null };
 
+/** A table of which nothing that was published counts. */
+export const STARTS_OVER: TableProgress = { ...FRESH, state: 'running', startsOver: true, expectedRows: 0 };
+
+/** All of these tables as ones that start over. */
+export function startOver(tables: readonly TableRef[]): SnapshotProgress {
+  return { tables: Object.fromEntries(tables.map((ref) => [qualified(ref), STARTS_OVER])) };
+}
+
 /**
  * What is to be read, given what was read before: tables that are new start at their beginning, and those of which
  * changes may have been missed (`missed`) start over.

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
-import type { Checkpoint, Emit, RecordBatch, Signal, SnapshotProgress, Source, SourceLag, TableProgress } from '../../shared/connector/source.ts';
+import type { Checkpoint, Emit, RecordBatch, Signal, SlotHealth, SnapshotProgress, Source, SourceLag } from '../../shared/connector/source.ts';
 import { carryingOf, stopsTable } from '../../shared/connector/stopped-table.ts';
 import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
@@ -16,10 +16,10 @@ import { formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
 import { assertStillPublished } from './publication.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
-import { findProblems, prepare, readTables } from './setup.ts';
+import { findProblems, planAnew, prepare, readTables } from './setup.ts';
+import { readSlotHealth } from './slot-health.ts';
 import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
-import { planSnapshot, withoutFirst } from './snapshot-plan.ts';
-import { LAG } from './statements.ts';
+import { planSnapshot, STARTS_OVER, withoutFirst } from './snapshot-plan.ts';
 import { TableStops } from './table-stops.ts';
 import { LOOK_INTERVAL_MS, TableWatch } from './table-watch.ts';
 import { TableVersions } from './table-versions.ts';
@@ -29,8 +29,6 @@ import { isVisible, parseVisibility, SEEN_NOW } from './visibility.ts';
 const LONGEST_WAIT_MS = 2000;
 /** Records are handed on once they weigh this much, and at the latest when the socket has nothing more. */
 const BATCH_BYTES = 256 * 1024;
-
-const STARTS_OVER: TableProgress = { state: 'running', rows: 0, expectedRows: 0, rest: null, startsOver: true, note: null };
 
 interface CommitEnd {
   readonly transaction: string;
@@ -92,12 +90,16 @@ export class PostgresSource implements Source {
     return withClient(this.#config, (client) => readTables(client, this.#config));
   }
 
+  async beginAnew(from: Checkpoint): Promise<SnapshotProgress | undefined> {
+    return withClient(this.#config, (client) => planAnew(client, this.#config, from));
+  }
+
   async setup(from: Checkpoint): Promise<readonly TableSchema[]> {
     return withClient(this.#config, async (client) => {
-      const { tables, rules, published, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
+      const { tables, rules, published, isAnew, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
       this.#confirmedAtStart = confirmedLsn;
       this.#stops = new TableStops(from.stopped ?? {}, carryingOf(this.#config.settings));
-      this.#lifted = this.#liftStops(tables);
+      this.#lifted = this.#liftStops(tables, isAnew);
       this.#missed = [...published, ...this.#lifted];
       this.#tables = new TableVersions(tables, rules, {
         clientThatSees: (xid) => this.#clientThatSees(xid),
@@ -155,8 +157,16 @@ export class PostgresSource implements Source {
   }
 
   async lag(): Promise<SourceLag> {
-    const { rows } = (await this.#client?.query<{ bytes: number }>(LAG, [this.#config.slot])) ?? { rows: [] };
-    return { bytes: rows[0]?.bytes ?? null, passedOver: this.#reader.passedOver, missing: this.#watch?.missing };
+    const slot = await this.#slotHealth();
+    const bytes = slot?.confirmed == null ? null : Math.max(0, slot.current - slot.confirmed);
+    return { bytes, slot, passedOver: this.#reader.passedOver, missing: this.#watch?.missing };
+  }
+
+  /** Also while it does not stream: that is when a slot falls behind. */
+  async #slotHealth(): Promise<SlotHealth | undefined> {
+    const client = this.#client;
+    if (client !== undefined) return readSlotHealth(client, this.#config.slot);
+    return withClient(this.#config, (own) => readSlotHealth(own, this.#config.slot));
   }
 
   /** Tables that were taken out of TABLES are forgotten for good: they start anew when they come back. */
@@ -170,8 +180,9 @@ export class PostgresSource implements Source {
    * Tables that were stopped under settings that have changed begin anew, with a truncate and a snapshot; those that are
    * not asked for any more are forgotten.
    */
-  #liftStops(tables: readonly CatalogTable[]): readonly TableRef[] {
-    const lifted = tables.map(({ ref }) => ref).filter(({ schema, name }) => this.#stops.outdated.includes(`${schema}.${name}`));
+  #liftStops(tables: readonly CatalogTable[], isAnew: boolean): readonly TableRef[] {
+    const names = isAnew ? this.#stops.names : this.#stops.outdated;
+    const lifted = tables.map(({ ref }) => ref).filter(({ schema, name }) => names.includes(`${schema}.${name}`));
     for (const { schema, name } of lifted) this.#lift(`${schema}.${name}`);
     for (const name of this.#stops.names) if (!this.#isAskedFor(name)) this.#stops.lift(name);
     return lifted;

@@ -85,7 +85,8 @@ export const SERVER_FACTS = `
 
 export const SLOT_STATE = `
   SELECT slot_name, plugin, slot_type, database, active, active_pid, confirmed_flush_lsn::text, restart_lsn::text, wal_status,
-    to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason
+    to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason, (to_jsonb(s) ->> 'failover')::boolean AS failover,
+    (SELECT concat_ws(' ', nullif(a.application_name, ''), 'at ' || a.client_addr) FROM pg_stat_activity a WHERE a.pid = s.active_pid) AS active_by
   FROM pg_replication_slots s WHERE slot_name = $1`;
 
 /** Writes a mark ($1 prefix, $2 content) and flushes the log: only a transaction with a number does that, and the stream gets no more than is flushed. */
@@ -93,8 +94,25 @@ export const WRITE_MARK = 'SELECT pg_logical_emit_message(false, $1, $2), pg_cur
 
 export const CREATE_SLOT = `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`;
 
-export const LAG = `
-  SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 AS bytes FROM pg_replication_slots WHERE slot_name = $1`;
+/** PostgreSQL 17: standbys that synchronise slots have it too. */
+export const CREATE_FAILOVER_SLOT = `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput', failover => true)`;
+
+export const DROP_SLOT = 'SELECT pg_drop_replication_slot($1)';
+
+export const CURRENT_LSN = 'SELECT pg_current_wal_lsn()::text AS lsn';
+
+/** A command of the replication protocol (PostgreSQL manual, 54.4). */
+export function buildAlterFailover(slot: string, failover: boolean): string {
+  return `ALTER_REPLICATION_SLOT ${pg.escapeIdentifier(slot)} (FAILOVER ${failover})`;
+}
+
+/** What the server keeps for a slot, in bytes from the beginning of the log. */
+export const SLOT_HEALTH = `
+  SELECT s.active, s.wal_status, s.safe_wal_size::float8 AS safe_bytes, to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason,
+    pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, '0/0')::float8 AS current,
+    pg_wal_lsn_diff(s.confirmed_flush_lsn, '0/0')::float8 AS confirmed, pg_wal_lsn_diff(s.restart_lsn, '0/0')::float8 AS restart,
+    (SELECT nullif(setting::float8, -1) * 1048576 FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS budget_bytes
+  FROM pg_replication_slots s WHERE slot_name = $1`;
 
 /** A table to read from. */
 export interface ReadTable {

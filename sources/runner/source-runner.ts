@@ -3,18 +3,19 @@ import type { SourceSettings } from '../../shared/config/source-options.ts';
 import type { SourceConnector } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint, Emit, Source } from '../../shared/connector/source.ts';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { throwIfErrors } from '../../shared/errors/throw-if-errors.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
 import { keepTrying } from '../../shared/process/retry.ts';
 import { Publisher } from '../../topics/publisher.ts';
+import { LagWatch } from './lag-watch.ts';
 import { describePace } from './snapshot-pace.ts';
 import { followSignals } from './signal-loop.ts';
+import { SlotWatch } from './slot-watch.ts';
 import type { SourceStatus } from './source-status.ts';
 import { StopLog } from './stop-log.ts';
 
-/** How often the source's lag is asked for. */
-const LAG_INTERVAL_MS = 5000;
 /** How often it is said how far the snapshot is. */
 const PACE_INTERVAL_MS = 10_000;
 /** What a stop may take to publish what was read. */
@@ -52,13 +53,19 @@ export class Gate {
 /** Drives a source until the signal: check, set up, stream, publish, confirm; and anew after what trying again mends. */
 export async function runSource(run: SourceRun): Promise<void> {
   const { log, signal, status } = run;
-  await keepTrying((healthy) => attempt(run, healthy), { log, signal, onError: (error) => status.failed(error) });
+  const lag = new LagWatch(status, new SlotWatch(log, status.metrics));
+  try {
+    await keepTrying((healthy) => attempt(run, lag, healthy), { log, signal, onError: (error) => status.failed(error) });
+  } finally {
+    lag.stop();
+  }
   status.state = 'stopped';
 }
 
-async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
+async function attempt(run: SourceRun, lag: LagWatch, healthy: () => void): Promise<void> {
   const { connector, settings, version, log, status, signal } = run;
   const source = connector.create(settings, { log });
+  lag.of(source);
   const stops = new StopLog(log);
   const publisher = new Publisher({
     settings,
@@ -76,7 +83,7 @@ async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
   try {
     const checkpoint = await unlessStopped(setUp(run, source, publisher), signal);
     stops.tell(checkpoint?.stopped ?? {});
-    if (checkpoint !== undefined) await stream(run, { source, publisher, checkpoint });
+    if (checkpoint !== undefined) await stream(run, lag, { source, publisher, checkpoint });
   } finally {
     await publisher.close();
   }
@@ -85,7 +92,7 @@ async function attempt(run: SourceRun, healthy: () => void): Promise<void> {
 /** Everything before the first record; where the topics stand. */
 async function setUp({ log, status }: SourceRun, source: Source, publisher: Publisher): Promise<Checkpoint> {
   await check(source, publisher, log);
-  const checkpoint = await publisher.open();
+  const checkpoint = await beginAnewIfLost(source, publisher, await publisher.open());
   status.resumed(checkpoint);
   const tables = await source.setup(checkpoint);
   await publisher.addTables(tables);
@@ -95,9 +102,19 @@ async function setUp({ log, status }: SourceRun, source: Source, publisher: Publ
   return checkpoint;
 }
 
+/** What begins anew is stored as such before anything is made anew: a process that ends in between leaves no gap behind. */
+async function beginAnewIfLost(source: Source, publisher: Publisher, checkpoint: Checkpoint): Promise<Checkpoint> {
+  const snapshot = await source.beginAnew?.(checkpoint);
+  if (snapshot === undefined) return checkpoint;
+  void publisher.publish({ records: [], bytes: 0, snapshot })?.catch(() => undefined);
+  await publisher.drain();
+  return { ...checkpoint, snapshot };
+}
+
 /** What is wrong with one table stops a first start; later it stops that table, which the source then sees to. */
 async function check(source: Source, publisher: Publisher, log: Logger): Promise<void> {
   const findings = await source.validate();
+  assertFree(findings);
   for (const { severity, message, remedy } of findings) if (severity === 'warning') log.warn({ remedy }, message);
   if (findings.some(({ severity, table }) => severity === 'error' && table === undefined)) return throwIfErrors(findings);
   if (!findings.some(({ severity }) => severity === 'error')) return;
@@ -105,6 +122,12 @@ async function check(source: Source, publisher: Publisher, log: Logger): Promise
   const known = new Set([...Object.keys(checkpoint?.snapshot?.tables ?? {}), ...Object.keys(checkpoint?.stopped ?? {})]);
   const isKnown = ({ table = '' }: Finding) => known.has(table) || (checkpoint !== undefined && checkpoint.snapshot === null);
   throwIfErrors(findings.filter((finding) => !isKnown(finding)));
+}
+
+/** Before the topics are taken over: a source that runs is not to be fenced by one that cannot read. */
+function assertFree(findings: readonly Finding[]): void {
+  const busy = findings.find(({ code }) => code === 'SLOT_IN_USE');
+  if (busy !== undefined) throw new CdcError('SLOT_IN_USE', `${busy.message} ${busy.remedy}`);
 }
 
 /** Undefined when the signal comes first: what waits for a server, or for other transactions, is not waited for. */
@@ -126,10 +149,9 @@ interface Streaming {
   readonly checkpoint: Checkpoint;
 }
 
-async function stream({ status, signal, gate, log, settings }: SourceRun, { source, publisher, checkpoint }: Streaming): Promise<void> {
+async function stream({ status, signal, gate, log, settings }: SourceRun, lag: LagWatch, { source, publisher, checkpoint }: Streaming): Promise<void> {
   const stop = () => void source.stop();
   signal.addEventListener('abort', stop, { once: true });
-  const lagTimer = setInterval(() => void updateLag(source, status), LAG_INTERVAL_MS);
   const paceTimer = setInterval(() => tellPace(status, log), PACE_INTERVAL_MS);
   const ended = new AbortController();
   const emit: Emit = (batch) => {
@@ -139,6 +161,7 @@ async function stream({ status, signal, gate, log, settings }: SourceRun, { sour
   };
   try {
     status.state = 'streaming';
+    void lag.look();
     const failed = publisher.failed.then((error) => Promise.reject(error));
     const signals = followSignals({ source, settings, checkpoint, log, signal: ended.signal }).then(() => failed);
     await Promise.race([source.start(checkpoint, emit), failed, signals]);
@@ -152,7 +175,6 @@ async function stream({ status, signal, gate, log, settings }: SourceRun, { sour
     );
   } finally {
     signal.removeEventListener('abort', stop);
-    clearInterval(lagTimer);
     clearInterval(paceTimer);
     ended.abort();
     await source.stop();
@@ -162,15 +184,4 @@ async function stream({ status, signal, gate, log, settings }: SourceRun, { sour
 function tellPace(status: SourceStatus, log: Logger): void {
   const pace = status.pace();
   if (pace !== undefined) log.info(pace, describePace(pace));
-}
-
-async function updateLag(source: Source, status: SourceStatus): Promise<void> {
-  try {
-    const { bytes, passedOver = {}, missing = {} } = await source.lag();
-    status.lag(bytes);
-    status.passedOver(passedOver);
-    status.missing = missing;
-  } catch {
-    status.lag(null);
-  }
 }

@@ -6,6 +6,7 @@ import type { SourcePosition } from '../../shared/record/position.ts';
 import { formatPosition } from '../../shared/record/position.ts';
 import type { Commit } from '../../topics/publisher.ts';
 import { PaceMeter, type SnapshotPace } from './snapshot-pace.ts';
+import type { SlotView } from './slot-view.ts';
 import { SourceMetrics } from './source-metrics.ts';
 
 export type SourceState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'paused' | 'stopped';
@@ -14,7 +15,8 @@ export type SourceState = 'starting' | 'snapshot' | 'streaming' | 'waiting' | 'p
 export class SourceStatus {
   readonly #name: string;
   readonly #metrics: Metrics;
-  readonly #own: SourceMetrics;
+  /** What only sources measure. */
+  readonly metrics: SourceMetrics;
   readonly #totals = { records: 0, changes: 0, bytes: 0, transactions: 0 };
   #state: SourceState = 'starting';
   #position: SourcePosition | null = null;
@@ -28,13 +30,14 @@ export class SourceStatus {
   /** Tables that are no longer there, and what has become of each. */
   missing: Readonly<Record<string, string>> = {};
   readonly #pace = new PaceMeter();
+  slot: SlotView | null = null;
   /** Whether an operator holds the flow. */
   isPaused = false;
 
   constructor(name: string, metrics: Metrics) {
     this.#name = name;
     this.#metrics = metrics;
-    this.#own = new SourceMetrics(metrics.registry);
+    this.metrics = new SourceMetrics(metrics.registry);
   }
 
   get state(): SourceState {
@@ -110,6 +113,7 @@ export class SourceStatus {
       snapshotPace: this.pace() ?? null,
       missing: this.missing,
       tables: this.tables,
+      slot: this.slot,
       stopped: this.#describeStopped(),
       lastError: this.#lastError,
     };
@@ -117,15 +121,15 @@ export class SourceStatus {
 
   #setStopped(stopped: StoppedTables): void {
     this.#stopped = stopped;
-    this.#own.passedOver.reset();
-    for (const table of Object.keys(stopped)) this.#own.passedOver.set({ table }, this.#passed(table));
+    this.metrics.passedOver.reset();
+    for (const table of Object.keys(stopped)) this.metrics.passedOver.set({ table }, this.#passed(table));
   }
 
   #count(where: 'topics' | 'source', counts: Readonly<Record<string, number>>): void {
     for (const [name, count] of Object.entries(counts)) {
       if (!(name in this.#stopped)) continue;
       this.#passedOver[where].set(name, count);
-      this.#own.passedOver.set({ table: name }, this.#passed(name));
+      this.metrics.passedOver.set({ table: name }, this.#passed(name));
     }
   }
 

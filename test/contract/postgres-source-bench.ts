@@ -73,7 +73,9 @@ export class PostgresBench implements AsyncDisposable {
   /** A source that is set up and waits for its start. */
   async prepare(settings: Environment = {}, from: Checkpoint = NOTHING): Promise<SourceRun> {
     const source = this.source(settings);
-    const run = new SourceRun(source, await source.setup(from), from);
+    const anew = await source.beginAnew?.(from);
+    const stored = anew === undefined ? from : { ...from, snapshot: anew };
+    const run = new SourceRun(source, await source.setup(stored), stored);
     this.#runs.push(run);
     return run;
   }

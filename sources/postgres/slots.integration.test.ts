@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { OwnPostgres } from '../../test/contract/own-postgres.ts';
+import { administer, PostgresBench } from '../../test/contract/postgres-source-bench.ts';
+import { Replay } from '../../test/contract/replay.ts';
+import { formatBigLsn, parseLsn } from './parser.ts';
+
+/** What befalls a slot, on a server of its own. */
+let server: OwnPostgres;
+beforeAll(async () => {
+  server = await OwnPostgres.start();
+});
+afterAll(async () => server?.[Symbol.asyncDispose]());
+
+/** Writes until the server has thrown away what the slot needs. */
+async function loseSlot(bench: PostgresBench): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) {
+    await bench.query('SELECT pg_switch_wal(); CHECKPOINT; INSERT INTO filler SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 2000) n');
+  }
+  await bench.until(`CHECKPOINT; SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
+}
+
+async function open(): Promise<PostgresBench> {
+  const bench = await PostgresBench.open(server.url);
+  await bench.query(
+    'CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE filler (id int, v text); INSERT INTO t SELECT n, n::text FROM generate_series(1, 500) n',
+  );
+  return bench;
+}
+
+const ONLY_T = { TABLES: 'public.t' };
+
+describe('a quiet database beside a busy one', () => {
+  test('lets its slot move all the same, so that the server need not keep the log of the other', async () => {
+    await server.run({});
+    await using bench = await open();
+    await using neighbour = await PostgresBench.open(server.url);
+    await neighbour.query('CREATE TABLE busy (id int, v text)');
+    const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', HEARTBEAT_INTERVAL_MS: '100' });
+    await bench.caughtUp(run);
+    for (let turn = 0; turn < 3; turn++) {
+      const before = await bench.value('SELECT pg_current_wal_lsn()');
+      await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 2000) n`);
+      const after = await bench.value('SELECT pg_current_wal_lsn()');
+      expect(parseLsn(after) - parseLsn(before)).toBeGreaterThan(1_000_000n);
+      await bench.until(`SELECT confirmed_flush_lsn >= '${after}' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
+    }
+    expect(run.records.some((record) => record.kind === 'heartbeat')).toBe(true);
+    expect(run.changes('public.t')).toEqual([]);
+  });
+});
+
+describe('the health of a slot', () => {
+  test('is told in bytes, with the budget of the server, while it streams and while it does not', async () => {
+    await server.run({ max_slot_wal_keep_size: '64MB' });
+    await using bench = await open();
+    const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', HEARTBEAT_INTERVAL_MS: '60000' });
+    await bench.caughtUp(run);
+    const { slot } = await run.source.lag();
+    expect(slot).toMatchObject({ name: bench.slot, isActive: true, budgetBytes: 64 * 1024 * 1024, status: 'reserved', invalidation: null });
+    await run.stop();
+    await bench.slotIsFree();
+    const before = (await run.source.lag()).slot;
+    await bench.query(`INSERT INTO filler SELECT n, repeat('x', 1000) FROM generate_series(1, 20000) n`);
+    const { slot: after, bytes } = await run.source.lag();
+    expect(after).toMatchObject({ isActive: false, confirmed: before?.confirmed, restart: before?.restart });
+    expect([bytes ?? 0, (after?.current ?? 0) - (before?.current ?? 0)].every((grown) => grown > 20_000_000)).toBe(true);
+    expect((before?.safeBytes ?? 0) - (after?.safeBytes ?? 0)).toBe((after?.current ?? 0) - (before?.current ?? 0));
+    expect(after?.remedy).toContain('max_slot_wal_keep_size');
+  });
+});
+
+describe('a slot whose log was removed', () => {
+  beforeEach(async () => server.run({ max_slot_wal_keep_size: '1MB' }));
+
+  test('is history lost, with the exact commands to begin anew', async () => {
+    await using bench = await open();
+    const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never' });
+    await bench.caughtUp(run);
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    await loseSlot(bench);
+    expect(await bench.findings(ONLY_T)).toMatchObject([
+      {
+        severity: 'error',
+        code: 'POSITION_LOST',
+        message: `Replication slot ${bench.slot} is lost (wal_removed): changes are missing for good.`,
+        remedy: expect.stringContaining(`SELECT pg_drop_replication_slot('${bench.slot}'); DROP PUBLICATION "${bench.slot}";`) as string,
+      },
+    ]);
+    await expect(bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never' }, checkpoint)).rejects.toMatchObject({ code: 'POSITION_LOST', exitCode: 4 });
+    expect((await run.source.lag()).slot).toMatchObject({ status: 'lost', invalidation: 'wal_removed', safeBytes: null });
+  });
+
+  test('is made anew where the user said so in advance: every table starts over, and the end is the table as it is', async () => {
+    await using bench = await open();
+    const run = await bench.start(ONLY_T);
+    await bench.snapshotDone(run);
+    await bench.query(`DELETE FROM t WHERE id <= 10; INSERT INTO t VALUES (1000, 'before')`);
+    await bench.caughtUp(run);
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    await bench.query(`DELETE FROM t WHERE id <= 100; UPDATE t SET v = 'missed' WHERE id = 300`);
+    await loseSlot(bench);
+    const settings = { ...ONLY_T, ON_SLOT_LOST: 'snapshot', SNAPSHOT_CHUNK_SIZE: '50' };
+    expect(await bench.findings(settings)).toMatchObject([
+      { severity: 'warning', code: 'POSITION_LOST', remedy: expect.stringContaining('ON_SLOT_LOST') as string },
+    ]);
+    const next = await bench.start(settings, checkpoint);
+    await bench.query(`UPDATE t SET v = 'while it reads' WHERE id % 7 = 0; INSERT INTO t VALUES (2000, 'new')`);
+    await bench.snapshotDone(next);
+    await bench.query(`DELETE FROM t WHERE id = 2000`);
+    await bench.caughtUp(next);
+    const positions = next.records.filter(({ kind }) => kind === 'commit').map(({ position }) => position.transaction);
+    expect(positions.every((position) => position > (checkpoint.position?.transaction ?? ''))).toBe(true);
+    expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+  });
+
+  test('is made anew whole where the process ended after the slot was made and before anything was read', async () => {
+    await using bench = await open();
+    const run = await bench.start(ONLY_T);
+    await bench.snapshotDone(run);
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    await bench.query('DELETE FROM t WHERE id <= 100');
+    await loseSlot(bench);
+    const settings = { ...ONLY_T, ON_SLOT_LOST: 'snapshot' };
+    const ended = await bench.prepare(settings, checkpoint);
+    const next = await bench.start(settings, ended.checkpoint);
+    await bench.snapshotDone(next);
+    await bench.caughtUp(next);
+    expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+  });
+});
+
+describe('a slot that was dropped', () => {
+  test('is made anew too, where the user said so, and never by itself', async () => {
+    await server.run({});
+    await using bench = await open();
+    const run = await bench.start(ONLY_T);
+    await bench.snapshotDone(run);
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    await bench.query(`SELECT pg_drop_replication_slot('${bench.slot}'); DELETE FROM t WHERE id <= 100`);
+    await expect(bench.start(ONLY_T, checkpoint)).rejects.toMatchObject({
+      code: 'POSITION_LOST',
+      remedy: expect.stringContaining('ON_SLOT_LOST=snapshot') as string,
+    });
+    const next = await bench.start({ ...ONLY_T, ON_SLOT_LOST: 'snapshot' }, checkpoint);
+    await bench.snapshotDone(next);
+    expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+  });
+
+  test('ON_SLOT_LOST=snapshot and SNAPSHOT_MODE=never contradict each other', async () => {
+    await using bench = await open();
+    expect(() => bench.source({ ON_SLOT_LOST: 'snapshot', SNAPSHOT_MODE: 'never' })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+  });
+});
+
+test('a slot that nobody used for too long is invalidated by PostgreSQL 18: history lost, with its reason', async () => {
+  await server.run({ idle_replication_slot_timeout: '1s' });
+  await using bench = await open();
+  const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never' });
+  await bench.caughtUp(run);
+  await run.stop();
+  await bench.slotIsFree();
+  await bench.until(
+    `SELECT pg_sleep(0.3); CHECKPOINT; SELECT invalidation_reason = 'idle_timeout' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`,
+  );
+  expect(await bench.findings(ONLY_T)).toMatchObject([
+    { severity: 'error', code: 'POSITION_LOST', message: expect.stringContaining('idle_timeout') as string },
+  ]);
+});
+
+test('a server whose log ends before the stored position is another one, or was restored: its changes are not taken for known ones', async () => {
+  await server.run({});
+  await using bench = await open();
+  const ahead = formatBigLsn(parseLsn(await bench.value('SELECT pg_current_wal_lsn()')) + (1n << 32n));
+  await expect(bench.start(ONLY_T, { position: { transaction: ahead, ordinal: 1 }, snapshot: null })).rejects.toMatchObject({
+    code: 'POSITION_INVALID',
+    exitCode: 4,
+    message: expect.stringContaining(`stand at ${ahead}, but the log of the source ends at`) as string,
+  });
+});
+
+describe('failover of a slot', () => {
+  const failover = async (bench: PostgresBench) => bench.value(`SELECT failover FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
+
+  test('is on from PostgreSQL 17 on, unless the user says no', async () => {
+    await server.run({});
+    await using bench = await open();
+    const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never' });
+    expect(await failover(bench)).toBe('true');
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    const next = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', SOURCE_SLOT_FAILOVER: 'false' }, checkpoint);
+    expect(await failover(bench)).toBe('false');
+    await next.stop();
+    await bench.slotIsFree();
+    await administer(bench.url, `SELECT pg_drop_replication_slot('${bench.slot}')`);
+    await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', SOURCE_SLOT_FAILOVER: 'false', SOURCE_NAME: bench.name });
+    expect(await failover(bench)).toBe('false');
+  });
+});
