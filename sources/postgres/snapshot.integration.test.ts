@@ -137,6 +137,20 @@ describe('a snapshot beside the stream', () => {
     expect(target).toEqual(source);
   });
 
+  test('goes on in the order of the key where the log no longer has old rows whole', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query(`CREATE TABLE t (id int PRIMARY KEY, note text, value text); ALTER TABLE t ALTER value SET STORAGE EXTERNAL, REPLICA IDENTITY FULL`);
+    await bench.query(`INSERT INTO t SELECT n, 'old', repeat(md5(n::text), 100) FROM generate_series(1, 600) n`);
+    const run = await bench.start({ SNAPSHOT_CHUNK_SIZE: '20' });
+    await run.until(() => run.reads('public.t').length > 60, 'a part of the table');
+    expect(run.snapshot?.tables['public.t']?.rest?.[0]?.of).toMatch(/^file .* whole$/);
+    await bench.query('ALTER TABLE t REPLICA IDENTITY DEFAULT');
+    await bench.query(`UPDATE t SET note = 'moved' WHERE id > 500`);
+    await bench.snapshotDone(run);
+    const { source, target } = await bothSides(bench, run, ['id', 'note', 'value']);
+    expect(target).toEqual(source);
+  });
+
   test('waits for a transaction that wrote to a table before it was published', async () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)');
