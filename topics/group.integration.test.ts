@@ -32,6 +32,13 @@ function join(groupId: string, patterns: readonly string[], options: Partial<Con
   return member;
 }
 
+/** What one member is given may be what makes it so for all. */
+async function untilTogether(some: readonly TestMember[], isSo: () => boolean): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  for (const member of some) member.until(isSo).then(resolve, reject);
+  await promise;
+}
+
 async function endsOf(topic: string) {
   return withAdmin(config, async (admin) => admin.fetchTopicOffsets(topic));
 }
@@ -162,9 +169,9 @@ test('three members with a new topic join together: the group gives its partitio
   const three = [0, 1, 2].map(() => join(name, [`${name}.*`]));
   const all = (partitions: number) =>
     three.reduce((sum, { assigned }) => sum + assigned.length, 0) === partitions && three.every(({ assigned }) => assigned.length > 0);
-  await Promise.all(three.map(async (member) => member.until(() => all(12))));
+  await untilTogether(three, () => all(12));
   const before = three.map(({ joins }) => joins.length);
   await withAdmin(config, async (admin) => admin.createTopics({ topics: [{ topic: `${topic}_later`, numPartitions: 4 }] }));
-  await Promise.all(three.map(async (member) => member.until(() => all(16))));
+  await untilTogether(three, () => all(16));
   for (const [index, { joins }] of three.entries()) expect(joins.length - (before[index] ?? 0)).toBeLessThanOrEqual(2);
 });
