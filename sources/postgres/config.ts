@@ -39,6 +39,10 @@ export const POSTGRES_OPTIONS = {
     description: 'when the slot is lost or gone: stop with exit code 4, or make a new one and read every table anew, behind a truncate',
     default: 'stop',
   }),
+  ON_STOPPED_TABLE: oneOf(['keep', 'snapshot'], {
+    description: 'at a start, a table that has stopped: keep it so, or read it anew, behind a truncate',
+    default: 'keep',
+  }),
 } as const;
 
 export type PostgresSourceSettings = SourceSettings & Settings<typeof POSTGRES_OPTIONS>;

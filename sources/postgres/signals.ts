@@ -11,8 +11,10 @@ import { buildCheckCondition } from './statements.ts';
 const TROUBLE = new Set(['08', '53', '57', '58', 'XX']);
 
 interface KnownTables {
+  /** Without those that have stopped. */
   readonly tables: () => readonly CatalogTable[];
   readonly rules: SchemaRules;
+  readonly isStopped: (name: string) => boolean;
 }
 
 /** Whether a signal can be done, and for which tables. Throws only what has nothing to do with it. */
@@ -22,6 +24,7 @@ export async function judgeSignal(client: Client, signal: Signal, known: KnownTa
   if (signal.tables.length === 0) return { refused: 'it names no table' };
   const wanted = known.tables().filter(({ ref }) => signal.tables.some((pattern) => isMatch(pattern, ref)));
   const unknown = signal.tables.find((pattern) => !wanted.some(({ ref }) => isMatch(pattern, ref)));
+  if (unknown !== undefined && known.isStopped(unknown)) return { refused: `${unknown} has stopped: start once with ON_STOPPED_TABLE=snapshot` };
   if (unknown !== undefined) return { refused: `the source has no table ${unknown}` };
   const keyless = wanted.find((table) => topicKeyOf(table, known.rules).length === 0);
   if (keyless !== undefined) return { refused: `${qualified(keyless.ref)} has no key, so it cannot be read beside the stream` };

@@ -78,8 +78,9 @@ export interface SnapshotterOptions {
   readonly rules: SchemaRules;
   readonly log: Logger;
   readonly progress: SnapshotProgress;
-  /** The tables of the source, as the catalogue has them. */
+  /** The tables of the source, as the catalogue has them, without those that have stopped. */
   readonly tables: () => readonly CatalogTable[];
+  readonly isStopped: (name: string) => boolean;
   /** Whether changes may have been written to a table before they were published, by transactions that are not over. */
   readonly mayHaveWriters: boolean;
   /** The version of a table that is current on the stream, where this one says the same. */

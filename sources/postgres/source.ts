@@ -181,7 +181,8 @@ export class PostgresSource implements Source {
    * not asked for any more are forgotten.
    */
   #liftStops(tables: readonly CatalogTable[], isAnew: boolean): readonly TableRef[] {
-    const names = isAnew ? this.#stops.names : this.#stops.outdated;
+    const isAll = isAnew || this.#config.settings.ON_STOPPED_TABLE === 'snapshot';
+    const names = isAll ? this.#stops.names : this.#stops.outdated;
     const lifted = tables.map(({ ref }) => ref).filter(({ schema, name }) => names.includes(`${schema}.${name}`));
     for (const { schema, name } of lifted) this.#lift(`${schema}.${name}`);
     for (const name of this.#stops.names) if (!this.#isAskedFor(name)) this.#stops.lift(name);
@@ -289,6 +290,7 @@ export class PostgresSource implements Source {
       log: this.#context.log,
       progress: isRead ? planSnapshot(tables, this.#withLifted(from.snapshot), this.#missed) : withoutFirst(from.snapshot),
       tables: () => this.#going(this.#requireTables().tables),
+      isStopped: (name) => this.#stops.positionOf(name) !== undefined,
       adopt: (version) => this.#requireTables().adopt(version),
       publish: (batch) => this.#publishChunk(batch),
       emit: (batch) => this.#emit?.(batch),

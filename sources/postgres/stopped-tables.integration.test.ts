@@ -47,6 +47,7 @@ describe('a table stops, and all others go on,', () => {
     const excluded = table.includes('secret') ? { EXCLUDE_COLUMNS: 'public.t.secret' } : {};
     const run = await bench.start({ ...STREAM_ONLY, ...excluded, TABLES: 'public.t,public.u' });
     await bench.query(`INSERT INTO t (id) VALUES (1)`);
+    await bench.caughtUp(run);
     await bench.query(`BEGIN; INSERT INTO u VALUES (1); ${sql}; INSERT INTO u VALUES (2); COMMIT`);
     await bench.query('INSERT INTO u VALUES (3)');
     await bench.caughtUp(run);
@@ -125,6 +126,23 @@ describe('a table that has stopped', () => {
     expect(next.records.filter(({ kind }) => kind === 'truncate')).toHaveLength(1);
     const rows = await bench.query(`SELECT id, n::text FROM t ORDER BY id`);
     expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(rows);
+  });
+
+  test('begins anew when a start is told so, after it was put right in the database', async () => {
+    await using bench = await open();
+    const run = await bench.start();
+    await bench.snapshotDone(run);
+    await bench.query(`INSERT INTO t VALUES (1, 1), (2, 'NaN')`);
+    await bench.caughtUp(run);
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    await bench.query('UPDATE t SET n = 2 WHERE id = 2');
+    const next = await bench.start({ ON_STOPPED_TABLE: 'snapshot' }, checkpoint);
+    await bench.query('INSERT INTO t VALUES (3, 3)');
+    await bench.snapshotDone(next);
+    await bench.caughtUp(next);
+    const ended = await bench.query('SELECT id, n::text FROM t ORDER BY id');
+    expect([next.stopped, new Replay([...run.records, ...next.records]).rows('public.t')]).toEqual([{}, ended]);
   });
 
   test('stays stopped where the setting that changed bears on nothing that is carried, and is forgotten where TABLES leaves it out', async () => {
