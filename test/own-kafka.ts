@@ -8,6 +8,8 @@ import { untilReady } from '../stack/child.ts';
 import { localKafka } from '../stack/kafka.ts';
 import { freePort } from '../stack/ports.ts';
 import type { Command, LocalService } from '../stack/service.ts';
+import { TransactionalProducer } from '../topics/kafka/transactional-producer.ts';
+import { liveConfig } from './live-topics.ts';
 
 const run = promisify(execFile);
 const READY_WITHIN_MS = 60_000;
@@ -54,7 +56,11 @@ export class OwnKafka implements AsyncDisposable {
     const { file, args } = this.#service.command;
     const child = spawn(file, args, { cwd: this.#folder, stdio: 'ignore' });
     this.#process = child;
-    const { title, ready } = this.#service;
+    const { title } = this.#service;
+    const ready = async (): Promise<void> => {
+      await this.#service.ready();
+      await takesTransactions(this.url);
+    };
     await untilReady({ title, ready, withinMs: READY_WITHIN_MS, ending: () => (child.exitCode === null ? undefined : `exit code ${child.exitCode}`) });
   }
 
@@ -90,6 +96,17 @@ interface Certificates {
   readonly ca: string;
   readonly clientCertificate: string;
   readonly clientKey: string;
+}
+
+/** A broker makes the topic that coordinates transactions when it is first asked for one, and has to find out who leads it. */
+async function takesTransactions(url: string): Promise<void> {
+  const config = liveConfig({ KAFKA_BROKERS: url });
+  const producer = new TransactionalProducer({ config, transactionalId: 'ready', transactionTimeoutMs: 30_000, compression: 'none' });
+  try {
+    await producer.init();
+  } finally {
+    await producer.close();
+  }
 }
 
 async function make(): Promise<{ readonly folder: string; readonly service: LocalService }> {
