@@ -63,12 +63,24 @@ function requirePosition(text: string): SourcePosition {
   return position;
 }
 
+/** Of thousands of tables it is long, and it stands in each Kafka transaction: written down once for each progress. */
+const texts = new WeakMap<SnapshotProgress, string>();
+
+function textOf(snapshot: SnapshotProgress): string {
+  let text = texts.get(snapshot);
+  if (text === undefined) {
+    text = JSON.stringify(snapshot);
+    texts.set(snapshot, text);
+  }
+  return text;
+}
+
 export function toPositionValue(stored: StoredPosition, nowMs: number): PositionValue {
   return {
     position: stored.position === null ? null : formatPosition(stored.position),
     row_version: stored.rowVersion,
     instance: stored.instance,
-    snapshot: stored.snapshot === null ? null : JSON.stringify(stored.snapshot),
+    snapshot: stored.snapshot === null ? null : textOf(stored.snapshot),
     ts_ms: nowMs,
     stopped: Object.keys(stored.stopped).length === 0 ? null : JSON.stringify(stored.stopped),
   };

@@ -145,6 +145,21 @@ describe('a source that starts', () => {
     await second.close();
   });
 
+  test('goes on where the snapshot of ten thousand tables stands', async () => {
+    const name = newName();
+    const first = createPublisher(name);
+    await first.open();
+    await first.addTables(TABLES);
+    const done = { state: 'done' as const, rows: 1_000_000, expectedRows: 1_000_000, rest: [], startsOver: false, note: null };
+    const tables = Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`some_schema.a_table_with_a_name_${n}`, done]));
+    void first.publish({ records: [], bytes: 0, snapshot: { tables } });
+    await first.drain();
+    await first.close();
+    const second = createPublisher(name);
+    expect(await second.open()).toEqual({ position: null, snapshot: { tables }, stopped: {} });
+    await second.close();
+  });
+
   /** Sends each record at once, and from the second commit on never commits: what it leaves behind has no position. */
   class AbandoningProducer extends TransactionalProducer {
     #commits = 0;

@@ -215,7 +215,8 @@ export class TopicCatalog {
       'schema-changes': { 'retention.ms': '-1' },
       heartbeat: {},
       signals: {},
-      positions: { 'cleanup.policy': 'compact' },
+      // Has the snapshot of every table: more than a broker takes by default, of ten thousand.
+      positions: { 'cleanup.policy': 'compact', 'max.message.bytes': String(MAX_RECORD_BYTES) },
     } as const;
     return Object.entries(configs).map(([kind, config]) => ({
       topic: controlTopic(this.#name, kind as keyof typeof configs),
