@@ -111,6 +111,61 @@ describe('a table that changes while its source runs', () => {
     expect(rows(run)).toEqual([{ id: 1, a: 1 }, { id: 2 }, { id: 3, a: 4 }]);
   });
 
+  test('columns with a default that are not null, in one transaction with a TRUNCATE, a new key and rows around each', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query('CREATE TABLE t (id int PRIMARY KEY)');
+    const run = await bench.start(STREAM_ONLY);
+    await bench.query(
+      `BEGIN; INSERT INTO t VALUES (1); ALTER TABLE t ADD a text NOT NULL DEFAULT 'd'; INSERT INTO t VALUES (2); TRUNCATE t; INSERT INTO t VALUES (3, 'x');
+       ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (a); UPDATE t SET a = 'y'; COMMIT`,
+    );
+    await bench.caughtUp(run);
+    const told = run.records.flatMap((record): unknown[] => {
+      if ('after' in record) return [[record.kind, record.after?.values(), record.table.keyColumns.map(({ name }) => name)]];
+      return record.kind === 'truncate' ? [['truncate']] : [];
+    });
+    expect(told).toEqual([['insert', [1], ['id']], ['insert', [2, 'd'], ['id']], ['truncate'], ['insert', [3, 'x'], ['id']], ['update', [3, 'y'], ['a']]]);
+  });
+
+  test('a value that is added to an enumeration comes with the next row, while the source runs and while it is down', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query(`CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (id int PRIMARY KEY, m mood)`);
+    const run = await bench.start(STREAM_ONLY);
+    await bench.query(`INSERT INTO t VALUES (1, 'sad')`);
+    await bench.query(`ALTER TYPE mood ADD VALUE 'glad'`);
+    await bench.query(`INSERT INTO t VALUES (2, 'glad')`);
+    await bench.caughtUp(run);
+    await bench.query(`ALTER TYPE mood ADD VALUE 'mad' BEFORE 'glad'`);
+    const next = await behind(bench, run, `INSERT INTO t VALUES (3, 'mad')`);
+    expect([rows(run), rows(next)]).toEqual([
+      [
+        { id: 1, m: 'sad' },
+        { id: 2, m: 'glad' },
+      ],
+      [{ id: 3, m: 'mad' }],
+    ]);
+    expect(next.tables[0]?.columns[1]?.dataType).toEqual({ kind: 'enum', values: ['sad', 'mad', 'glad'] });
+  });
+
+  test('a partition that is attached brings its changes under the name of the whole from then on, one that is detached none', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query(
+      `CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (10); CREATE TABLE t_high (v text, id int PRIMARY KEY)`,
+    );
+    const run = await bench.start({ ...STREAM_ONLY, TABLES: 'public.t' });
+    await bench.query(`INSERT INTO t VALUES (1, 'a'); INSERT INTO t_high VALUES ('not yet', 10)`);
+    await bench.query(`ALTER TABLE t ATTACH PARTITION t_high FOR VALUES FROM (10) TO (20); INSERT INTO t VALUES (11, 'b'); UPDATE t SET v = 'c' WHERE id = 10`);
+    await bench.query(`ALTER TABLE t DETACH PARTITION t_low; UPDATE t_low SET v = 'away'; INSERT INTO t VALUES (12, 'd')`);
+    await bench.caughtUp(run);
+    expect(rows(run)).toEqual([
+      { id: 1, v: 'a' },
+      { id: 11, v: 'b' },
+      { id: 10, v: 'c' },
+      { id: 12, v: 'd' },
+    ]);
+    expect(run.stopped).toEqual({});
+  });
+
   test('a table that was dropped before its changes were read', async () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int PRIMARY KEY)');
