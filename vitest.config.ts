@@ -11,6 +11,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
+          testTimeout: 30_000,
           exclude: [INSTALLED, '**/*.integration.test.ts', '**/*.acceptance.test.ts', '**/*.third-party.test.ts'],
           sequence: { groupOrder: 0 },
         },
