@@ -135,7 +135,10 @@ describe('names', () => {
     expect(await bench.findings()).toMatchObject([
       { severity: 'warning', code: 'TABLE_NOT_FOUND', message: expect.stringContaining('"public"."a.b"') as string },
     ]);
-    expect(names(await bench.start())).toEqual(['public.t']);
+    const run = await bench.start();
+    expect(names(run)).toEqual(['public.t']);
+    await run.stop();
+    await bench.slotIsFree();
     expect(await bench.findings({ TABLES: 'public.a*' })).toMatchObject([
       { severity: 'error', message: 'TABLES has public.a*, but the source has no such table.' },
       { severity: 'warning' },
