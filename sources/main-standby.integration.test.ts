@@ -2,11 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { deleteTopics } from '../test/contract/kafka-topics.ts';
 import { OwnPostgres } from '../test/contract/own-postgres.ts';
 import { PostgresBench } from '../test/contract/postgres-source-bench.ts';
-import { SourceProcess } from '../test/contract/source-process.ts';
+import { SourceProcess, sourceSettings } from '../test/contract/source-process.ts';
 import { liveConfig, readCommitted } from '../test/live-topics.ts';
 import { freePort } from '../stack/ports.ts';
-
-const { KAFKA_BROKERS = '', SCHEMA_REGISTRY_URL = '' } = process.env;
 
 let server: OwnPostgres;
 let bench: PostgresBench;
@@ -25,17 +23,7 @@ afterEach(async () => {
   await deleteTopics(bench.name);
 });
 
-const start = (more: Readonly<Record<string, string>> = {}) =>
-  new SourceProcess({
-    SOURCE_TYPE: 'postgresql',
-    SOURCE_NAME: bench.name,
-    SOURCE_URL: bench.url,
-    TABLES: 'public.orders',
-    KAFKA_BROKERS,
-    SCHEMA_REGISTRY_URL,
-    LOG_FORMAT: 'json',
-    ...more,
-  });
+const start = (more: Readonly<Record<string, string>> = {}) => new SourceProcess(sourceSettings(bench, { TABLES: 'public.orders', ...more }));
 
 /** Keys are in the topic in the order of their rows' changes: the count of records says whether any is missing or there twice. */
 const recordCount = async () => (await readCommitted(liveConfig(), [`${bench.name}.public.orders`])).length;

@@ -3,10 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { deleteTopics } from '../test/contract/kafka-topics.ts';
 import { OwnPostgres } from '../test/contract/own-postgres.ts';
 import { PostgresBench } from '../test/contract/postgres-source-bench.ts';
-import { SourceProcess } from '../test/contract/source-process.ts';
+import { SourceProcess, sourceSettings } from '../test/contract/source-process.ts';
 import { freePort } from '../stack/ports.ts';
-
-const { KAFKA_BROKERS = '', SCHEMA_REGISTRY_URL = '' } = process.env;
 
 let server: OwnPostgres;
 let bench: PostgresBench;
@@ -24,17 +22,7 @@ afterEach(async () => {
   await deleteTopics(bench.name);
 });
 
-const start = (more: Readonly<Record<string, string>> = {}) =>
-  new SourceProcess({
-    SOURCE_TYPE: 'postgresql',
-    SOURCE_NAME: bench.name,
-    SOURCE_URL: bench.url,
-    TABLES: 'public.orders',
-    KAFKA_BROKERS,
-    SCHEMA_REGISTRY_URL,
-    LOG_FORMAT: 'json',
-    ...more,
-  });
+const start = (more: Readonly<Record<string, string>> = {}) => new SourceProcess(sourceSettings(bench, { TABLES: 'public.orders', ...more }));
 
 describe('a source that is asked to stop', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('by %s while it streams ends with 0, and leaves its slot to the next one', async (signal) => {

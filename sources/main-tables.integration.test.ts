@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { deleteTopics } from '../test/contract/kafka-topics.ts';
 import { PostgresBench } from '../test/contract/postgres-source-bench.ts';
-import { SourceProcess } from '../test/contract/source-process.ts';
+import { SourceProcess, sourceSettings } from '../test/contract/source-process.ts';
 import { liveConfig, liveSettings, readCommitted, withAdmin } from '../test/live-topics.ts';
 import { freePort } from '../stack/ports.ts';
 import { Registry } from '../topics/avro/registry.ts';
@@ -11,7 +11,6 @@ import { EnvelopeDecoder } from '../topics/envelope-decoder.ts';
 import { parseTableSchema } from '../topics/avro/table-schemas.ts';
 import { schemaIdOf, WIRE_HEADER_BYTES } from '../topics/avro/wire-format.ts';
 
-const { KAFKA_BROKERS = '', SCHEMA_REGISTRY_URL = '' } = process.env;
 const run = promisify(execFile);
 
 let bench: PostgresBench;
@@ -27,18 +26,7 @@ afterEach(async () => {
   await deleteTopics(bench.name);
 });
 
-const start = (more: Readonly<Record<string, string>> = {}) =>
-  new SourceProcess({
-    SOURCE_TYPE: 'postgresql',
-    SOURCE_NAME: bench.name,
-    SOURCE_URL: bench.url,
-    TABLES: 'public.*',
-    KAFKA_BROKERS,
-    SCHEMA_REGISTRY_URL,
-    LOG_FORMAT: 'json',
-    HTTP_PORT: String(port),
-    ...more,
-  });
+const start = (more: Readonly<Record<string, string>> = {}) => new SourceProcess(sourceSettings(bench, { HTTP_PORT: String(port), ...more }));
 
 const status = async () => (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as { readonly stopped: Readonly<Record<string, unknown>> };
 

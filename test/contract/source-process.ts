@@ -4,6 +4,12 @@ import { once } from 'node:events';
 const ROOT = new URL('../../', import.meta.url);
 const PATIENCE_MS = 45_000;
 
+/** Settings of a source of that database, with the broker and the registry of the test run; `more` goes before them. */
+export function sourceSettings({ name, url }: { readonly name: string; readonly url: string }, more: Readonly<Record<string, string>> = {}) {
+  const { KAFKA_BROKERS = '', SCHEMA_REGISTRY_URL = '' } = process.env;
+  return { SOURCE_TYPE: 'postgresql', SOURCE_NAME: name, SOURCE_URL: url, TABLES: 'public.*', KAFKA_BROKERS, SCHEMA_REGISTRY_URL, LOG_FORMAT: 'json', ...more };
+}
+
 /** `sources/main.ts` as a process of its own, with no other settings than those given. */
 export class SourceProcess implements AsyncDisposable {
   /** What it has said so far. */
