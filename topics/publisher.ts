@@ -127,6 +127,7 @@ export class Publisher {
     await this.#registry.ping();
     await this.#producer.init();
     await this.#catalog.addControlTopics();
+    await this.#endUnmarked();
     this.#writer.resume(await this.#readStored());
     this.#writer.writePosition(Date.now());
     await this.#producer.commit();
@@ -283,6 +284,16 @@ export class Publisher {
   #nextVersion(): number {
     this.#rowVersion = Math.max(this.#rowVersion + 1, this.#takenAtMicros);
     return this.#rowVersion;
+  }
+
+  /** Of dropped tables too: their readers would wait for ever. */
+  async #endUnmarked(): Promise<void> {
+    const prefix = `${this.#options.settings.SOURCE_NAME}.`;
+    const topics = (await this.#admin.list()).filter((topic) => topic.startsWith(prefix));
+    const { partitions, outcome } = await this.#producer.endUnmarked(topics);
+    if (partitions === 0) return;
+    const what = outcome === 'commit' ? 'committed' : 'aborted';
+    this.#options.log.warn({ partitions }, `the broker had left a transaction open in ${partitions} partitions: it is ${what} there now`);
   }
 
   async #readStored(): Promise<StoredPosition | undefined> {

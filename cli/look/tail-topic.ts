@@ -32,7 +32,8 @@ export async function tail(topic: string, { from, key, json, limit = Infinity, f
 function stopOnSignal(): AbortController {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  process.stdout.once('error', () => stop.abort());
+  // Each line that was under way fails by itself.
+  process.stdout.on('error', () => stop.abort());
   return stop;
 }
 

@@ -5,6 +5,7 @@ import type { Compression } from './compression.ts';
 import { kafkaErrorType, toKafkaError } from './connection.ts';
 import { type Broker, type Cluster, createCluster, Encoder, type ProducerIdentity, produceResponse, TRANSACTION_COORDINATOR } from './kafkajs-internals.ts';
 import { type ByteRange, RecordBatchBuilder, type RecordHeader } from './record-batch.ts';
+import { type Outcome, outcomeOf, unmarkedPartitions } from './unmarked-transactions.ts';
 
 const PRODUCE_API_KEY = 0;
 const PRODUCE_API_VERSION = 7;
@@ -68,6 +69,8 @@ export class TransactionalProducer {
   readonly #inTransaction: PartitionState[] = [];
   #coordinator: Broker | undefined;
   #identity: ProducerIdentity = { producerId: '-1', producerEpoch: -1 };
+  /** Of the transaction before `init`. */
+  #lastOutcome: Outcome = 'abort';
   readonly #inFlight: Promise<void>[] = [];
   #appendedBytes = 0;
   #needsFlush = false;
@@ -81,11 +84,30 @@ export class TransactionalProducer {
   async init(): Promise<void> {
     try {
       await this.#cluster.connect();
+      this.#lastOutcome = await this.#onCoordinator((broker) => outcomeOf(broker, this.#options.transactionalId));
       this.#identity = await this.#onCoordinator((broker) =>
         broker.initProducerId({ transactionalId: this.#options.transactionalId, transactionTimeout: this.#options.transactionTimeoutMs }),
       );
     } catch (error) {
       throw toKafkaError(error, 'opening the transactional producer', { transactionalId: this.#options.transactionalId });
+    }
+  }
+
+  /**
+   * Writes what the broker left out: the markers of the transaction before `init`, as it ended, in those partitions of
+   * these topics that are still open. To be called after `init` and before the first record. Gives their number and that end.
+   */
+  async endUnmarked(topics: readonly string[]): Promise<{ readonly partitions: number; readonly outcome: Outcome }> {
+    const outcome = this.#lastOutcome;
+    try {
+      const unmarked = await unmarkedPartitions(this.#cluster, topics, this.#identity.producerId);
+      if (unmarked.length > 0) {
+        await this.#onCoordinator((broker) => broker.addPartitionsToTxn({ ...this.#request(), topics: unmarked }));
+        await this.#onCoordinator((broker) => broker.endTxn({ ...this.#request(), transactionResult: outcome === 'commit' }));
+      }
+      return { partitions: unmarked.reduce((sum, { partitions }) => sum + partitions.length, 0), outcome };
+    } catch (error) {
+      throw toKafkaError(error, 'ending the transaction of the process before');
     }
   }
 
