@@ -1,4 +1,7 @@
-import { isRowRecord, type CdcRecord, type RowRecord } from './record.ts';
+import { KeyIndex } from './key-index.ts';
+import { isRowRecord, type CdcRecord, type RowRecord, type TruncateRecord } from './record.ts';
+import type { Row } from './row.ts';
+import type { TableSchema } from './table-schema.ts';
 import { UNCHANGED, type Value } from './value.ts';
 
 /** What a batch leaves of one row of a table with a key; of a table without one, one change. */
@@ -29,29 +32,49 @@ interface Pending {
  */
 export function mergeByKey(records: readonly CdcRecord[]): MergedBatch {
   let truncatedBelow = 0;
-  let pending = new Map<string, Pending>();
-  let sequence = 0;
+  let pending: Pending[] = [];
+  let index: KeyIndex | undefined;
   for (const record of records) {
     if (record.kind === 'truncate') {
       truncatedBelow = Math.max(truncatedBelow, record.version);
-      pending = withoutOlder(pending, truncatedBelow);
+      // Of a topic of several partitions, rows of a later version may stand before a truncate.
+      pending = pending.filter(({ record: { version } }) => version >= truncatedBelow);
+      index = undefined;
     } else if (isRowRecord(record) && record.version >= truncatedBelow) {
-      const key = record.table.key.length === 0 ? String(sequence++) : imageOf(record).keyText();
-      mergeInto(pending, key, record);
+      index ??= indexOf(pending, record.table, records.length);
+      mergeInto(pending, index, record);
     }
   }
-  return { truncatedBelow, rows: [...pending.values()].map(toState) };
+  return { truncatedBelow, rows: pending.map(toState) };
 }
 
-/** Of a topic of several partitions, rows of a later version may stand before a truncate. */
-function withoutOlder(pending: Map<string, Pending>, version: number): Map<string, Pending> {
-  return new Map([...pending].filter(([, { record }]) => record.version >= version));
+/**
+ * The last record of each row where that is all that merging comes to, in the order in which rows were first seen; null
+ * where it is more: a truncate, or a value that the database did not send. Makes nothing but the list.
+ */
+export function lastByKey(records: readonly (RowRecord | TruncateRecord)[]): RowRecord[] | null {
+  const keyColumns = records[0]?.table.key.length ?? 0;
+  if (keyColumns === 0) return null;
+  const index = new KeyIndex(keyColumns, records.length);
+  const last: RowRecord[] = [];
+  for (const record of records) {
+    if (record.kind === 'truncate' || (record.after !== null && record.after.unchanged !== null)) return null;
+    last[index.numberOf(imageOf(record))] = record;
+  }
+  return last;
 }
 
-function mergeInto(pending: Map<string, Pending>, key: string, record: RowRecord): void {
-  const earlier = pending.get(key);
+/** Empty at the beginning; after a truncate with the rows that it left. */
+function indexOf(pending: readonly Pending[], { key }: TableSchema, expected: number): KeyIndex {
+  const index = new KeyIndex(key.length, expected);
+  if (key.length > 0) for (const { record } of pending) index.numberOf(imageOf(record));
+  return index;
+}
+
+function mergeInto(pending: Pending[], index: KeyIndex, record: RowRecord): void {
+  const earlier = record.table.key.length === 0 ? undefined : pending[index.numberOf(imageOf(record))];
   if (earlier === undefined) {
-    pending.set(key, { record, values: null });
+    pending.push({ record, values: null });
     return;
   }
   const knows = record.after?.unchanged != null && earlier.record.after !== null;
@@ -87,7 +110,7 @@ class MergedRow implements RowState {
   }
 }
 
-function imageOf(record: RowRecord) {
+function imageOf(record: RowRecord): Row {
   const image = record.after ?? record.before;
   if (image === null) throw new TypeError(`a ${record.kind} of ${record.table.qualifiedName} without a row`);
   return image;

@@ -3,7 +3,7 @@ import type { Finding } from '../../shared/connector/finding.ts';
 import type { Sink, SinkCapabilities, SinkResult } from '../../shared/connector/sink.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
-import { mergeByKey } from '../../shared/record/merge-by-key.ts';
+import { lastByKey, mergeByKey } from '../../shared/record/merge-by-key.ts';
 import type { CdcRecord, RowRecord, TruncateRecord } from '../../shared/record/record.ts';
 import { isRowRecord } from '../../shared/record/record.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
@@ -12,7 +12,7 @@ import { type ClickHouseConfig, targetNames } from './config.ts';
 import { prepareKeyed } from './keyed.ts';
 import { prepareKeyless } from './keyless.ts';
 import { saysTableChanged } from './errors.ts';
-import { encodeRows, type OutgoingRow } from './outgoing.ts';
+import { encodeChanges, encodeRows } from './outgoing.ts';
 import type { TablePlan } from './plan.ts';
 import { ensureDatabase, findProblems, prepareTable, readTimeRange, type SetupContext } from './setup.ts';
 import { buildDeleteBelow, buildInsert, buildSetComment, parseTruncatedBelow, withTruncatedBelow } from './statements.ts';
@@ -28,6 +28,7 @@ const CAPABILITIES: SinkCapabilities = {
   optimalFlushIntervalMs: 5000,
 };
 
+type Versioned = Pick<RowRecord, 'version'>;
 type Written = Omit<SinkResult, 'lastPosition'>;
 
 /** What is known of a target between two batches; forgotten after any failure, and read again. */
@@ -81,7 +82,7 @@ export class ClickHouseSink implements Sink {
 
   /** Where somebody else altered the table meanwhile, it is looked at and written to once more. */
   async writeBatch(records: readonly CdcRecord[]): Promise<SinkResult> {
-    const changes = records.filter(isChange);
+    const changes = records.every(isChange) ? records : records.filter(isChange);
     const last = changes.at(-1);
     if (last === undefined) return { recordsWritten: 0, bytesWritten: 0, lastPosition: null };
     const written = await this.#writeOnce(last.table, changes).catch(async (error: unknown) => {
@@ -131,6 +132,20 @@ export class ClickHouseSink implements Sink {
   }
 
   async #write(prepared: PreparedTable, records: readonly (RowRecord | TruncateRecord)[]): Promise<Written> {
+    const changes = this.#lastChanges(records);
+    if (changes === null) return this.#writeMerged(prepared, records);
+    const { plan, truncatedBelow } = prepared;
+    const lasting = truncatedBelow === 0 ? changes : changes.filter(({ version }) => version >= truncatedBelow);
+    return this.#insert(plan, lasting, encodeChanges);
+  }
+
+  /** Where they say all there is to know of their rows: most batches go this way, which makes no object a row. */
+  #lastChanges(records: readonly (RowRecord | TruncateRecord)[]): readonly RowRecord[] | null {
+    if (this.#config.deleteMode === 'soft' && records.some(({ kind }) => kind === 'delete')) return null;
+    return lastByKey(records);
+  }
+
+  async #writeMerged(prepared: PreparedTable, records: readonly (RowRecord | TruncateRecord)[]): Promise<Written> {
     const { plan } = prepared;
     const { deleteMode } = this.#config;
     const merged = mergeByKey(records);
@@ -138,7 +153,7 @@ export class ClickHouseSink implements Sink {
     const states = merged.rows.filter(({ record }) => record.version >= prepared.truncatedBelow);
     const input = { plan, states, records, deleteMode };
     const rows = plan.isKeyless ? await prepareKeyless(this.#client, input) : await prepareKeyed(this.#client, input);
-    return this.#insert(plan, rows);
+    return this.#insert(plan, rows, encodeRows);
   }
 
   /** Rows go first, then the mark that keeps replays of them out: dying in between repeats the first. */
@@ -151,16 +166,22 @@ export class ClickHouseSink implements Sink {
     prepared.truncatedBelow = below;
   }
 
-  async #insert(plan: TablePlan, rows: readonly OutgoingRow[]): Promise<Written> {
+  async #insert<Row extends Versioned>(plan: TablePlan, rows: readonly Row[], encode: (plan: TablePlan, rows: readonly Row[]) => Buffer): Promise<Written> {
     if (rows.length === 0) return { recordsWritten: 0, bytesWritten: 0 };
-    const body = encodeRows(plan, rows);
-    const deduplicationToken = createHash('sha1').update(this.#salt).update(body).digest('hex');
+    const body = encode(plan, rows);
+    const deduplicationToken = this.#tokenOf(plan, rows);
     const action = `writing to ${plan.table}`;
     const written = await this.#client.insert({ sql: buildInsert(plan.table), action, body, deduplicationToken });
     if (written >= rows.length) return { recordsWritten: rows.length, bytesWritten: body.length };
     throw new CdcError('TARGET_REFUSED', `ClickHouse accepted ${rows.length} rows for ${plan.table} and says that it wrote ${written}.`, {
       context: { table: plan.schema.qualifiedName, sent: rows.length, written },
     });
+  }
+
+  /** Of the changes that are written: no two changes of a table have one version. */
+  #tokenOf({ header }: TablePlan, rows: readonly Versioned[]): string {
+    const versions = Float64Array.from(rows, ({ version }) => version);
+    return createHash('sha1').update(this.#salt).update(header).update(versions).digest('hex');
   }
 }
 

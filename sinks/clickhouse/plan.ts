@@ -4,6 +4,7 @@ import { type CellWriter, cellWriter } from './cells.ts';
 import type { TargetNames } from './config.ts';
 import { RowBinaryWriter } from './row-binary.ts';
 import type { FoundTable } from './found-table.ts';
+import { RowTranscoder } from './row-transcoder.ts';
 import { type NamedType, qualify, ROW_ID_COLUMN } from './statements.ts';
 import type { TimeRange } from './time-range.ts';
 import { type ColumnType, widthOf } from './types.ts';
@@ -29,6 +30,7 @@ export interface TablePlan {
   /** What stands before the rows of an insert: names and types of its columns. */
   readonly header: Buffer;
   readonly comment: string;
+  readonly transcoder: Pick<RowTranscoder, 'write'>;
 }
 
 export interface PlanInput {
@@ -54,6 +56,7 @@ export function buildPlan({ schema, names, found, range }: PlanInput): TablePlan
     isKeyless,
     header: buildHeader(written(columns, isKeyless, found)),
     comment: found.comment,
+    transcoder: new RowTranscoder({ schema, columns, range }),
   };
 }
 

@@ -23,6 +23,17 @@ export class RowBinaryWriter {
     return this.#position;
   }
 
+  /** For those who have written into `room` by themselves, or take back what was written. */
+  set position(position: number) {
+    this.#position = position;
+  }
+
+  /** The buffer, with at least so many bytes free behind the position. Good until the next write. */
+  room(bytes: number): Buffer {
+    this.#reserve(bytes);
+    return this.#buffer;
+  }
+
   /** What was written so far: a view, good until the next write. */
   view(start = 0): Buffer {
     return this.#buffer.subarray(start, this.#position);
