@@ -19,6 +19,11 @@ export class ConnectorProcess implements AsyncDisposable {
     this.#environment = environment;
   }
 
+  /** It ended, by itself or because it was told to. */
+  get hasEnded(): boolean {
+    return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -28,9 +33,10 @@ export class ConnectorProcess implements AsyncDisposable {
     return `127.0.0.1:${this.#port}`;
   }
 
-  async start(): Promise<this> {
+  /** With settings of this one start, where they are given. */
+  async start(settings: Readonly<Record<string, string>> = {}): Promise<this> {
     this.#port = await freePort();
-    const env = { ...process.env, ...this.#environment, HTTP_PORT: String(this.#port), LOG_FORMAT: 'json' };
+    const env = { ...process.env, ...this.#environment, ...settings, HTTP_PORT: String(this.#port), LOG_FORMAT: 'json' };
     const child = spawn(process.execPath, [this.#entry], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     const keep = (text: Buffer) => void (this.log += text.toString());
     child.stdout.on('data', keep);

@@ -140,6 +140,20 @@ export const SMALL_KINDS: readonly ColumnKind[] = [
   { type: 'inet', literal: (random) => `'10.${random(256)}.0.${random(256)}/24'`, sqlText: plain, show: showValue },
 ];
 
+/** Ends of what PostgreSQL can tell, and near them: beyond the range of dates that other targets hold. */
+const BEYOND_TARGETS = / BC|\+00 BC|5874897|294246/;
+
+/** The same kinds, with values that every target holds. */
+export const TARGET_KINDS: readonly ColumnKind[] = SMALL_KINDS.map((kind) => ({
+  ...kind,
+  literal: (random) => {
+    for (;;) {
+      const value = kind.literal(random);
+      if (!BEYOND_TARGETS.test(value)) return value;
+    }
+  },
+}));
+
 export const LARGE_KINDS: readonly ColumnKind[] = [
   { type: 'text', literal: large, sqlText: plain, show: showValue, isLarge: true },
   { type: 'jsonb', literal: (random) => `to_jsonb(${large(random)})`, sqlText: plain, show: showValue, isLarge: true },

@@ -1,4 +1,4 @@
-import { type ColumnKind, LARGE_KINDS, type Random, SMALL_KINDS } from './column-kinds.ts';
+import { type ColumnKind, LARGE_KINDS, type Random } from './column-kinds.ts';
 
 /** How a table tells its rows apart: the columns of its key, and the key of row number `n`. */
 interface KeyShape {
@@ -66,9 +66,9 @@ const SHAPES: readonly { readonly name: string; readonly key: KeyShape; readonly
   },
 ];
 
-export function randomTables(random: Random): RandomTable[] {
+export function randomTables(random: Random, kinds: readonly ColumnKind[]): RandomTable[] {
   return SHAPES.map(({ name, key, large = 0, wide = false, after = '' }) => {
-    const small = wide ? Array.from({ length: 60 }, (_, index) => SMALL_KINDS[index % 5] as ColumnKind) : drawn(random, SMALL_KINDS, 3 + random(6));
+    const small = wide ? Array.from({ length: 60 }, (_, index) => kinds[index % 5] as ColumnKind) : drawn(random, kinds, 3 + random(6));
     const columns = [...small, ...drawn(random, LARGE_KINDS, large)].map((kind, index) => ({ name: `c${index}`, kind }));
     return { name, key, columns, after, isKeyless: name === 'keyless' };
   });
