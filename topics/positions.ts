@@ -41,20 +41,27 @@ function parseStored(topic: string, bytes: Buffer | null | undefined): StoredPos
       rowVersion: value.row_version,
       instance: value.instance,
       stopped: value.stopped === null ? {} : (JSON.parse(value.stopped) as StoppedTables),
+      log: value.log ?? undefined,
     };
   } catch (error) {
     throw new CdcError('POSITION_INVALID', `The last record of ${topic} is no position of ours.`, { cause: error, context: { topic } });
   }
 }
 
-/** Positions of an earlier version end before the last field: as if it were null there. */
+/** Fields that came later. */
+const LATER_FIELDS = 2;
+
+/** Positions of an earlier version end before the last fields: as if these were null there. */
 function decodeValue(topic: string, bytes: Buffer): PositionValue {
   const codec = plainCodec<PositionValue>(controlSchemas(topic, 'positions').value);
-  try {
-    return codec.decode(bytes);
-  } catch {
-    return codec.decode(Buffer.concat([bytes, Buffer.of(0)]));
+  for (let missing = 0; missing < LATER_FIELDS; missing++) {
+    try {
+      return codec.decode(Buffer.concat([bytes, Buffer.alloc(missing)]));
+    } catch {
+      // One field more may be missing.
+    }
   }
+  return codec.decode(Buffer.concat([bytes, Buffer.alloc(LATER_FIELDS)]));
 }
 
 function requirePosition(text: string): SourcePosition {
@@ -83,5 +90,6 @@ export function toPositionValue(stored: StoredPosition, nowMs: number): Position
     snapshot: stored.snapshot === null ? null : textOf(stored.snapshot),
     ts_ms: nowMs,
     stopped: Object.keys(stored.stopped).length === 0 ? null : JSON.stringify(stored.stopped),
+    log: stored.log ?? null,
   };
 }

@@ -132,8 +132,8 @@ export class Publisher {
     this.#writer.writePosition(Date.now());
     await this.#producer.commit();
     this.#loop = this.#run();
-    const { position, snapshot, stopped } = this.#writer;
-    return { position, snapshot, stopped };
+    const { position, snapshot, stopped, log } = this.#writer;
+    return { position, snapshot, stopped, log };
   }
 
   /**

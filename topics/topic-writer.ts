@@ -55,6 +55,7 @@ export class TopicWriter {
   #position: SourcePosition | null = null;
   #snapshot: SnapshotProgress | null = null;
   #stopped: StoppedTables = {};
+  #log: string | undefined;
   /** Records that were passed over here, by table. The source passes over what comes behind a stop by itself, once it knows of it. */
   readonly #passedOver = new Map<string, number>();
   #transaction: OpenTransaction | null = null;
@@ -82,6 +83,10 @@ export class TopicWriter {
     return this.#stopped;
   }
 
+  get log(): string | undefined {
+    return this.#log;
+  }
+
   get passedOver(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#passedOver);
   }
@@ -90,6 +95,7 @@ export class TopicWriter {
     this.#position = this.#skipUpTo = stored?.position ?? null;
     this.#snapshot = stored?.snapshot ?? null;
     this.#stopped = stored?.stopped ?? {};
+    this.#log = stored?.log;
     for (const name of Object.keys(this.#stopped)) this.#passedOver.set(name, 0);
   }
 
@@ -113,6 +119,7 @@ export class TopicWriter {
       if (this.#producer.needsFlush) await this.#flush();
     }
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
+    if (batch.log !== undefined) this.#log = batch.log;
     this.#takeStops(batch);
     return { changes, committedAtMicros };
   }
@@ -132,7 +139,8 @@ export class TopicWriter {
   /** Appends where the source stands: the last record of each Kafka transaction. */
   writePosition(nowMs: number): void {
     const { highestVersion, instance } = this.#options;
-    const stored = { position: this.#position, snapshot: this.#snapshot, stopped: this.#stopped, rowVersion: highestVersion(), instance };
+    const standing = { position: this.#position, snapshot: this.#snapshot, stopped: this.#stopped, log: this.#log };
+    const stored = { ...standing, rowVersion: highestVersion(), instance };
     this.#control('positions', { source: this.#options.sourceName }, toPositionValue(stored, nowMs), nowMs);
   }
 

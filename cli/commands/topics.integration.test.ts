@@ -100,7 +100,7 @@ describe('of a source that has published', () => {
     await bench.query(`UPDATE things SET price = -0.05, note = 'größe' WHERE id = 2`);
     await bench.query('UPDATE things SET id = 9007199254740993 WHERE id = 3');
     await bench.query('DELETE FROM things WHERE id = 4');
-    const end = await bench.value('SELECT pg_current_wal_lsn()');
+    const end = await bench.value(`SELECT pg_logical_emit_message(true, 'test', '')`);
     await bench.until(`SELECT confirmed_flush_lsn >= '${end}' FROM pg_replication_slots WHERE slot_name = 'dbmazz_${bench.name}'`);
     await source.stop();
   });

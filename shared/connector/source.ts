@@ -11,6 +11,8 @@ export interface Checkpoint {
   readonly snapshot: SnapshotProgress | null;
   /** Tables that are published no further. */
   readonly stopped?: StoppedTables | undefined;
+  /** Which log the position is one of, and how much of it was read, as the source writes it down; opaque to all others. */
+  readonly log?: string | undefined;
 }
 
 /** How far the snapshot is, by `schema.table`, and what was asked of it since. */
@@ -83,6 +85,8 @@ export interface RecordBatch {
   readonly snapshot?: SnapshotProgress | undefined;
   /** Tables that stop behind these records, and, as null, those that begin anew with them: stored with the batch. */
   readonly stopped?: Readonly<Record<string, StoppedTable | null>> | undefined;
+  /** Stored with the batch; see `Checkpoint`. */
+  readonly log?: string | undefined;
 }
 
 /**

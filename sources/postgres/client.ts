@@ -60,12 +60,12 @@ export async function withClient<T>(config: PostgresSourceConfig, use: (client: 
 }
 
 /** Runs one command of the replication protocol, on a connection of its own. */
-export async function runReplicationCommand(config: PostgresSourceConfig, command: string): Promise<void> {
+export async function runReplicationCommand(config: PostgresSourceConfig, command: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
   const client = new pg.Client({ ...(await clientConfig(config)), replication: 'database' } as pg.ClientConfig);
   client.on('error', () => undefined);
   await client.connect();
   try {
-    await client.query(command);
+    return (await client.query<Record<string, unknown>>(command)).rows;
   } finally {
     await disconnect(client);
   }

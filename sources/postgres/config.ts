@@ -35,8 +35,9 @@ export const POSTGRES_OPTIONS = {
     `expected at most ${MAX_NAME} bytes`,
   ),
   SOURCE_SLOT_FAILOVER: flag({ description: 'make the slot one that standbys take over, on PostgreSQL 17 and later', default: true }),
-  ON_SLOT_LOST: oneOf(['stop', 'snapshot'], {
-    description: 'when the slot is lost or gone: stop with exit code 4, or make a new one and read every table anew, behind a truncate',
+  ON_SLOT_LOST: oneOf(['stop', 'snapshot', 'accept'], {
+    description:
+      'when the slot is lost, gone or elsewhere: stop with exit code 4, make a new one and read every table anew, behind a truncate, or go on with one that is elsewhere',
     default: 'stop',
   }),
   ON_STOPPED_TABLE: oneOf(['keep', 'snapshot'], {

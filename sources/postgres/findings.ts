@@ -226,13 +226,13 @@ function slotProblems(slot: SlotState, config: PostgresSourceConfig, facts: Serv
     ];
   }
   if (isLost(slot)) {
-    const isStop = config.settings.ON_SLOT_LOST === 'stop';
+    const isStop = config.settings.ON_SLOT_LOST !== 'snapshot';
     return [
       {
         severity: isStop ? 'error' : 'warning',
         code: 'POSITION_LOST',
         message: `Replication slot ${name} is lost (${slot.invalidation_reason ?? 'the log it needs was removed'}): changes are missing for good.`,
-        remedy: isStop ? lostRemedy(config) : 'ON_SLOT_LOST is snapshot: a new slot is made, and every table is read anew.',
+        remedy: isStop ? lostRemedy(config, false) : 'ON_SLOT_LOST is snapshot: a new slot is made, and every table is read anew.',
       },
     ];
   }
@@ -264,11 +264,13 @@ export function isLost({ wal_status: status, invalidation_reason: reason }: Slot
   return status === 'lost' || reason !== null;
 }
 
-/** The commands that begin anew. */
-export function lostRemedy({ slot, publication, name }: PostgresSourceConfig): string {
+/** The commands that begin anew. `isUsable`: the slot is there, at another place than it should be. */
+export function lostRemedy({ slot, publication, name }: PostgresSourceConfig, isUsable: boolean): string {
   return (
     `Start once more with ON_SLOT_LOST=snapshot: it makes the slot anew and reads every table again, behind a truncate. ` +
     `Or give it up: SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)}; and start under another SOURCE_NAME than ${name}. ` +
-    'To keep it from happening again: ALTER SYSTEM SET max_slot_wal_keep_size to more, or to -1.'
+    (isUsable
+      ? 'If you know that nothing is missing in between (pg_upgrade has made the slot), start once with ON_SLOT_LOST=accept.'
+      : 'To keep it from happening again: ALTER SYSTEM SET max_slot_wal_keep_size to more, or to -1.')
   );
 }

@@ -17,8 +17,11 @@ const SILENCE_LIMIT_MS = 120_000;
 export interface ReplicationHandlers {
   /** One message of pgoutput, from `start` to `end` of memory that is not ours. A throw ends the stream with that error. */
   onMessage(bytes: Buffer, start: number, end: number): void;
-  /** The server has nothing more to send up to this place of its log. */
-  onKeepalive(endLsn: bigint): void;
+  /**
+   * The server has nothing more to send up to this place of its log; `isAsked` where it wants an answer, as one that shuts
+   * down does until all of it is confirmed. True where `confirm` will follow with that place.
+   */
+  onKeepalive(endLsn: bigint, isAsked: boolean): boolean;
 }
 
 /** The driver's connection, as far as we reach into it. */
@@ -43,6 +46,7 @@ export class ReplicationStream {
   #timer: NodeJS.Timeout | undefined;
   #confirmTimer: NodeJS.Timeout | undefined;
   #confirmed = 0n;
+  #owesAnswer = false;
   #isStopped = false;
   #lastSignAt = Date.now();
 
@@ -95,6 +99,7 @@ export class ReplicationStream {
   confirm(lsn: bigint): void {
     if (lsn <= this.#confirmed) return;
     this.#confirmed = lsn;
+    if (this.#owesAnswer) return this.#sendFeedback();
     this.#confirmTimer ??= setTimeout(() => {
       this.#confirmTimer = undefined;
       this.#sendFeedback();
@@ -149,8 +154,9 @@ export class ReplicationStream {
   }
 
   #keepalive(end: Lsn, shouldRespond: boolean): void {
-    this.#handlers.onKeepalive(toBigLsn(end));
-    if (shouldRespond) this.#sendFeedback();
+    const isFollowed = this.#handlers.onKeepalive(toBigLsn(end), shouldRespond);
+    if (isFollowed) this.#owesAnswer = shouldRespond;
+    else if (shouldRespond) this.#sendFeedback();
   }
 
   #beat(): void {
@@ -163,6 +169,7 @@ export class ReplicationStream {
   /** The library adds one to what it is given; the server's rule is "last byte + 1", which our positions already are. */
   #sendFeedback(): void {
     if (this.#confirmed === 0n) return;
+    this.#owesAnswer = false;
     void this.#service?.acknowledge(formatBigLsn(this.#confirmed - 1n)).catch(() => undefined);
   }
 

@@ -5,12 +5,14 @@ import type { Logger } from '../../shared/observe/log.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { type CatalogTable, describeTables, readUniqueKeys, type SchemaRules, toTableVersion } from './catalog.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
-import { allProblems, type FoundTables, isLost, type ServerFacts, versionProblem } from './findings.ts';
+import { allProblems, type FoundTables, type ServerFacts, versionProblem } from './findings.ts';
+import type { ServerLog } from './log-place.ts';
 import { SERVICE_ROLES } from './managed-services.ts';
 import { parseLsn } from './parser.ts';
 import { changePublication, filterProblems, planFor, readPublication } from './publication.ts';
 import { isOurs, type PublicationState, sendsGenerated, type TablePlan } from './publication-plan.ts';
-import { assertSameLog, ensureSlot, hasHistory, readSlot } from './slot-setup.ts';
+import { assertSameLog, findLoss, readServerLog } from './server-log.ts';
+import { ensureSlot, hasHistory, readSlot } from './slot-setup.ts';
 import { startOver } from './snapshot-plan.ts';
 import { LIST_TABLES, SERVER_FACTS } from './statements.ts';
 
@@ -99,8 +101,9 @@ export async function prepare(client: Client, config: PostgresSourceConfig, from
   const facts = await readFacts(client);
   const { tables } = await findTables(client, config.tablePatterns);
   const published = await preparePublication(client, { config, version: facts.version, tables: await describeTables(client, tables), log });
-  await assertSameLog(client, config, from);
-  const isAnew = (await ensureSlot(client, { config, version: facts.version, from, log })) && hasHistory(from);
+  const now = await readServerLog(client);
+  assertSameLog(config, from, now);
+  const isAnew = (await ensureSlot(client, { config, version: facts.version, from, now, log })) && hasHistory(from);
   const confirmed = (await readSlot(client, config.slot))?.confirmed_flush_lsn ?? '0/0';
   const publication = await readPublication(client, config.publication);
   const rules = schemaRules(config, facts, { publication, shapes: publication?.shapes ?? new Map() });
@@ -109,6 +112,7 @@ export async function prepare(client: Client, config: PostgresSourceConfig, from
     rules,
     published: isAnew ? tables : published,
     isAnew,
+    server: { system: now.system, timeline: now.timeline },
     confirmedLsn: parseLsn(confirmed),
   };
 }
@@ -120,6 +124,8 @@ export interface Prepared {
   readonly published: readonly TableRef[];
   /** Whether the slot was made anew in place of a lost one. */
   readonly isAnew: boolean;
+  /** Whose log it is. */
+  readonly server: ServerLog;
   /** What the slot has confirmed. */
   readonly confirmedLsn: bigint;
 }
@@ -140,8 +146,9 @@ async function preparePublication(client: Client, { config, version, tables, log
 /** Every table as one that starts over, where the slot is lost or gone and the settings say to begin anew; undefined where it is not. */
 export async function planAnew(client: Client, config: PostgresSourceConfig, from: Checkpoint): Promise<SnapshotProgress | undefined> {
   if (config.settings.ON_SLOT_LOST !== 'snapshot' || !hasHistory(from)) return undefined;
-  const slot = await readSlot(client, config.slot);
-  if (slot !== undefined && !isLost(slot)) return undefined;
+  const now = await readServerLog(client);
+  assertSameLog(config, from, now);
+  if ((await findLoss({ config, from, slot: await readSlot(client, config.slot), now })) === undefined) return undefined;
   const { tables } = await findTables(client, config.tablePatterns);
   return startOver(tables);
 }

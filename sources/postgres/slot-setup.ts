@@ -5,8 +5,8 @@ import type { Logger } from '../../shared/observe/log.ts';
 import { runReplicationCommand, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { isLost, lostRemedy, type SlotState } from './findings.ts';
-import { formatBigLsn, parseLsn } from './parser.ts';
-import { buildAlterFailover, CREATE_FAILOVER_SLOT, CREATE_SLOT, CURRENT_LSN, DROP_SLOT, SLOT_STATE } from './statements.ts';
+import { type CurrentLog, findLoss, isAccepted } from './server-log.ts';
+import { buildAlterFailover, CREATE_FAILOVER_SLOT, CREATE_SLOT, DROP_SLOT, SLOT_STATE } from './statements.ts';
 
 /** The first version whose standbys can take slots over. */
 const FAILOVER_VERSION = 170_000;
@@ -15,40 +15,35 @@ export function hasHistory({ position, snapshot }: Checkpoint): boolean {
   return position !== null || snapshot !== null;
 }
 
-/** Positions only rise: another server, or an older state of it, would have its changes taken for ones that are published. */
-export async function assertSameLog(client: Client, config: PostgresSourceConfig, { position }: Checkpoint): Promise<void> {
-  if (position === null) return;
-  const { rows } = await client.query<{ lsn: string }>(CURRENT_LSN);
-  const end = formatBigLsn(parseLsn(rows[0]?.lsn ?? '0/0'));
-  if (end >= position.transaction) return;
-  throw new CdcError(
-    'POSITION_INVALID',
-    `The topics of ${config.name} stand at ${position.transaction}, but the log of the source ends at ${end}: it is another server, or was restored from an older state.`,
-    { context: { slot: config.slot }, remedy: 'Check SOURCE_URL; if the server was restored, start under a new SOURCE_NAME to take a new snapshot.' },
-  );
-}
-
 export interface SlotSetup {
   readonly config: PostgresSourceConfig;
   /** Of the server. */
   readonly version: number;
   readonly from: Checkpoint;
+  /** The log of the server. */
+  readonly now: CurrentLog;
   readonly log: Logger;
 }
 
 /** Makes the slot where it is missing, or lost and to be made anew. Whether it did. Throws `POSITION_LOST`. */
-export async function ensureSlot(client: Client, { config, version, from, log }: SlotSetup): Promise<boolean> {
+export async function ensureSlot(client: Client, setup: SlotSetup): Promise<boolean> {
+  const { config, from, now, log } = setup;
   const slot = await readSlot(client, config.slot);
-  if (slot !== undefined && !isLost(slot)) {
+  const loss = hasHistory(from) ? await findLoss({ config, from, slot, now }) : undefined;
+  const isUsable = slot !== undefined && !isLost(slot);
+  if (isUsable && (loss === undefined || isAccepted(config))) {
+    if (loss !== undefined) log.warn({ slot: config.slot }, `${loss} ON_SLOT_LOST is accept: going on from the slot.`);
     await alignFailover(config, slot, log);
     return false;
   }
-  if (hasHistory(from) && !isStartingOver(from)) throw lostSlot(config, from);
+  if (loss !== undefined && !isStartingOver(from)) {
+    throw new CdcError('POSITION_LOST', loss, { context: { slot: config.slot }, remedy: lostRemedy(config, isUsable) });
+  }
   if (slot !== undefined) {
     await client.query(DROP_SLOT, [config.slot]);
-    log.warn({ slot: config.slot, reason: slot.invalidation_reason }, 'dropped the lost replication slot: every table is read anew');
+    log.warn({ slot: config.slot, reason: slot.invalidation_reason }, `dropped the replication slot: every table is read anew. ${loss ?? ''}`);
   }
-  await createSlot(client, { config, version, from, log });
+  await createSlot(client, setup);
   return true;
 }
 
@@ -56,18 +51,6 @@ export async function ensureSlot(client: Client, { config, version, from, log }:
 function isStartingOver({ snapshot }: Checkpoint): boolean {
   const tables = Object.values(snapshot?.tables ?? {});
   return tables.length > 0 && tables.every((table) => table.startsOver);
-}
-
-function lostSlot(config: PostgresSourceConfig, { position }: Checkpoint): CdcError {
-  const place = position === null ? 'have a part of its snapshot' : `stand at ${position.transaction}`;
-  return new CdcError(
-    'POSITION_LOST',
-    `Replication slot ${config.slot} is gone, but the topics of ${config.name} ${place}: the changes since then cannot be read.`,
-    {
-      context: { slot: config.slot },
-      remedy: lostRemedy(config),
-    },
-  );
 }
 
 async function createSlot(client: Client, { config, version, log }: SlotSetup): Promise<void> {

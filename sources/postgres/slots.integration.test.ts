@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { OwnPostgres } from '../../test/contract/own-postgres.ts';
 import { administer, PostgresBench } from '../../test/contract/postgres-source-bench.ts';
+import type { Checkpoint } from '../../shared/connector/source.ts';
 import { Replay } from '../../test/contract/replay.ts';
+import type { SourceRun } from '../../test/contract/source-run.ts';
 import { formatBigLsn, parseLsn } from './parser.ts';
 
 /** What befalls a slot, on a server of its own. */
@@ -153,6 +155,155 @@ describe('a slot that was dropped', () => {
   test('ON_SLOT_LOST=snapshot and SNAPSHOT_MODE=never contradict each other', async () => {
     await using bench = await open();
     expect(() => bench.source({ ON_SLOT_LOST: 'snapshot', SNAPSHOT_MODE: 'never' })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+  });
+});
+
+describe('a slot that was made anew by hand while the source was down', () => {
+  /** A source that has stopped, a change that only the earlier slot had, and the new slot. */
+  async function missedChange(bench: PostgresBench): Promise<{ readonly run: SourceRun; readonly checkpoint: Checkpoint }> {
+    await server.run({});
+    const run = await bench.start(ONLY_T);
+    await bench.snapshotDone(run);
+    await bench.caughtUp(run);
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    await bench.query(`DELETE FROM t WHERE id <= 100`);
+    await bench.query(`SELECT pg_drop_replication_slot($1)`, [bench.slot]);
+    await bench.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [bench.slot]);
+    return { run, checkpoint };
+  }
+
+  test('is history lost: what came between the two slots is in neither', async () => {
+    await using bench = await open();
+    const { checkpoint } = await missedChange(bench);
+    await expect(bench.start(ONLY_T, checkpoint)).rejects.toMatchObject({
+      code: 'POSITION_LOST',
+      exitCode: 4,
+      message: expect.stringMatching(
+        new RegExp(`^Replication slot ${bench.slot} begins at [0-9A-F]{8}/[0-9A-F]{8}, but the topics of ${bench.name} `),
+      ) as string,
+      remedy: expect.stringContaining(`SELECT pg_drop_replication_slot('${bench.slot}'); DROP PUBLICATION "${bench.slot}";`) as string,
+    });
+  });
+
+  test('is made anew once more where the user said so in advance: every table starts over', async () => {
+    await using bench = await open();
+    const { run, checkpoint } = await missedChange(bench);
+    const next = await bench.start({ ...ONLY_T, ON_SLOT_LOST: 'snapshot' }, checkpoint);
+    await bench.snapshotDone(next);
+    await bench.query('DELETE FROM t WHERE id = 101');
+    await bench.caughtUp(next);
+    expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+    const later = await next.stop();
+    await bench.slotIsFree();
+    await bench.start(ONLY_T, later);
+  });
+
+  test('goes on where the user vouches for it, and from there on as ever', async () => {
+    await using bench = await open();
+    const { checkpoint } = await missedChange(bench);
+    const next = await bench.start({ ...ONLY_T, ON_SLOT_LOST: 'accept' }, checkpoint);
+    await bench.query('DELETE FROM t WHERE id = 101');
+    await bench.caughtUp(next);
+    expect(next.changes('public.t')).toMatchObject([{ kind: 'delete' }]);
+    const later = await next.stop();
+    await bench.slotIsFree();
+    await bench.start(ONLY_T, later);
+  });
+
+  test('is noticed before anything was published but a part of the snapshot', async () => {
+    await server.run({});
+    await using bench = await open();
+    const run = await bench.start({ ...ONLY_T, SNAPSHOT_CHUNK_SIZE: '50', HEARTBEAT_INTERVAL_MS: '60000' });
+    await run.until(() => run.snapshot !== null, 'a first chunk');
+    const checkpoint = await run.stop();
+    expect(checkpoint.position).toBeNull();
+    await bench.slotIsFree();
+    await bench.query(`SELECT pg_drop_replication_slot($1)`, [bench.slot]);
+    await bench.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [bench.slot]);
+    await expect(bench.start(ONLY_T, checkpoint)).rejects.toMatchObject({ code: 'POSITION_LOST' });
+  });
+});
+
+describe('a slot that we have moved ourselves', () => {
+  test('never stands behind what is stored, whatever moved it: changes, heartbeats, other databases, a server that shuts down', async () => {
+    await server.run({});
+    await using bench = await open();
+    await using neighbour = await PostgresBench.open(server.url);
+    await neighbour.query('CREATE TABLE busy (id int, v text)');
+    const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', HEARTBEAT_INTERVAL_MS: '60000' });
+    const settings = { ...ONLY_T, SNAPSHOT_MODE: 'never' };
+    await bench.query('DELETE FROM t WHERE id = 1');
+    await bench.caughtUp(run);
+    const before = await bench.value('SELECT pg_current_wal_lsn()');
+    await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 2000) n`);
+    await bench.until(`SELECT confirmed_flush_lsn > '${before}' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
+    await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 2000) n`);
+    // The server waits until all of its log is confirmed.
+    await server.run({});
+    await expect(run.ended).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
+    const next = await bench.start(settings, run.checkpoint);
+    await bench.caughtUp(next);
+    expect(next.changes('public.t')).toEqual([]);
+  });
+
+  test('keeps no transaction from the topics at every sign of life: a busy neighbour costs one in ten seconds at most', async () => {
+    await server.run({});
+    await using bench = await open();
+    await using neighbour = await PostgresBench.open(server.url);
+    await neighbour.query('CREATE TABLE busy (id int, v text)');
+    const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', HEARTBEAT_INTERVAL_MS: '60000' });
+    await bench.caughtUp(run);
+    const before = run.records.length;
+    for (let turn = 0; turn < 10; turn++) await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 200) n`);
+    await bench.caughtUp(run);
+    expect(run.records.slice(before).filter(({ kind }) => kind === 'heartbeat').length).toBeLessThanOrEqual(1);
+  });
+});
+
+test('another database cluster behind the same URL is noticed, wherever its log ends', async () => {
+  await server.run({});
+  await using bench = await open();
+  const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never' });
+  await bench.caughtUp(run);
+  const checkpoint = { ...(await run.stop()), position: { transaction: '00000000/00000001', ordinal: 1 } };
+  await using other = await PostgresBench.open();
+  await other.query('CREATE TABLE t (id int PRIMARY KEY, v text)');
+  for (const ON_SLOT_LOST of ['stop', 'snapshot'] as const) {
+    await expect(other.start({ ...ONLY_T, ON_SLOT_LOST }, checkpoint)).rejects.toMatchObject({
+      code: 'POSITION_INVALID',
+      exitCode: 4,
+      message: expect.stringContaining('another cluster') as string,
+    });
+  }
+});
+
+describe('a standby that was promoted', () => {
+  test('goes on where it had all that the topics have, and is history lost where it had not', async () => {
+    await using own = await OwnPostgres.start();
+    await using bench = await PostgresBench.open(own.url);
+    await bench.query('CREATE TABLE t (id int PRIMARY KEY)');
+    const settings = { ...ONLY_T, SNAPSHOT_MODE: 'never' };
+    const run = await bench.start(settings);
+    await bench.query('INSERT INTO t VALUES (1)');
+    await bench.caughtUp(run);
+    const checkpoint = await run.stop();
+    await own.remember();
+    await own.run({});
+    const ahead = await bench.start(settings, checkpoint);
+    await bench.query('INSERT INTO t VALUES (2)');
+    await bench.caughtUp(ahead);
+    const lost = await ahead.stop();
+    await own.restore();
+    await bench.query('INSERT INTO t VALUES (3)');
+    await bench.query('SELECT pg_switch_wal()');
+    await expect(bench.start(settings, lost)).rejects.toMatchObject({
+      code: 'POSITION_LOST',
+      message: expect.stringContaining('of timeline 1, but the source is on timeline 2, which left it at') as string,
+    });
+    const next = await bench.start(settings, checkpoint);
+    await bench.caughtUp(next);
+    expect(next.changes('public.t').map(({ after }) => after?.values())).toEqual([[3]]);
   });
 });
 

@@ -12,7 +12,8 @@ import { type CatalogTable, topicKeyOf } from './catalog.ts';
 import { ChangeReader, type IncompleteRecord } from './change-reader.ts';
 import { connect, disconnect, toPostgresError, withClient } from './client.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
-import { formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
+import { LogProgress, parseLogPlace } from './log-place.ts';
+import { formatBigLsn, formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
 import { assertStillPublished } from './publication.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
@@ -29,6 +30,9 @@ import { isVisible, parseVisibility, SEEN_NOW } from './visibility.ts';
 const LONGEST_WAIT_MS = 2000;
 /** Records are handed on once they weigh this much, and at the latest when the socket has nothing more. */
 const BATCH_BYTES = 256 * 1024;
+/** A quiet log that has moved on so far is confirmed by the server's signs of life, at most so often. */
+const PLACE_BYTES = 8192n;
+const PLACE_INTERVAL_MS = 10_000;
 
 interface CommitEnd {
   readonly transaction: string;
@@ -48,6 +52,10 @@ export class PostgresSource implements Source {
   #tables: TableVersions | undefined;
   #stops: TableStops;
   #confirmedAtStart = 0n;
+  #log: LogProgress | undefined;
+  /** Where the stored position was at the start. */
+  #begin = '';
+  #placeStoredAt = 0;
   #missed: readonly TableRef[] = [];
   /** Tables that were stopped, and are so no longer. */
   #lifted: readonly TableRef[] = [];
@@ -78,7 +86,7 @@ export class PostgresSource implements Source {
       onMessage: (message) => this.#onMessage(message),
       onChange: (xid, position, relation, row) => this.#snapshotter?.touch(xid, position, relation.table, row) ?? true,
       onTruncate: (xid, position, relation) => this.#snapshotter?.truncate(xid, position, relation.table) ?? true,
-      onCommit: (transaction, ordinal, endLsn) => void this.#commits.push({ transaction, ordinal, endLsn: parseLsn(endLsn) }),
+      onCommit: (transaction, ordinal, endLsn) => this.#onCommit({ transaction, ordinal }, endLsn),
     });
   }
 
@@ -96,8 +104,9 @@ export class PostgresSource implements Source {
 
   async setup(from: Checkpoint): Promise<readonly TableSchema[]> {
     return withClient(this.#config, async (client) => {
-      const { tables, rules, published, isAnew, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
+      const { tables, rules, published, isAnew, server, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
       this.#confirmedAtStart = confirmedLsn;
+      this.#log = new LogProgress(server, readUpTo(from, isAnew, formatBigLsn(confirmedLsn)));
       this.#stops = new TableStops(from.stopped ?? {}, carryingOf(this.#config.settings));
       this.#lifted = this.#liftStops(tables, isAnew);
       this.#missed = [...published, ...this.#lifted];
@@ -112,6 +121,8 @@ export class PostgresSource implements Source {
   async start(from: Checkpoint, emit: Emit): Promise<void> {
     this.#emit = emit;
     this.#position = this.#acknowledged = from.position;
+    this.#begin = from.position?.transaction ?? '';
+    this.#placeStoredAt = Date.now();
     this.#client = await connect(this.#config);
     const { tables } = this.#requireTables();
     const going = this.#going(tables);
@@ -173,7 +184,7 @@ export class PostgresSource implements Source {
   async #storePlan({ snapshot }: Checkpoint): Promise<void> {
     const [plan, stopped] = [this.#snapshotter?.progress, this.#stops.take()];
     const isNew = plan !== undefined && snapshot !== null && !isDeepStrictEqual(plan, snapshot);
-    if (isNew || stopped !== undefined) await this.#emit?.({ records: [], bytes: 0, ...(isNew ? { snapshot: plan } : {}), stopped });
+    if (isNew || stopped !== undefined) await this.#emitBatch({ records: [], bytes: 0, ...(isNew ? { snapshot: plan } : {}), stopped });
   }
 
   /**
@@ -231,7 +242,7 @@ export class PostgresSource implements Source {
     if (this.#isStopped) return;
     const stream = new ReplicationStream(this.#config, this.#confirmedAtStart, {
       onMessage: (bytes, start, end) => this.#receive(bytes, start, end),
-      onKeepalive: (endLsn) => this.#onKeepalive(endLsn),
+      onKeepalive: (endLsn, isAsked) => this.#onKeepalive(endLsn, isAsked),
     });
     this.#stream = stream;
     this.#watchTables();
@@ -293,7 +304,7 @@ export class PostgresSource implements Source {
       isStopped: (name) => this.#stops.positionOf(name) !== undefined,
       adopt: (version) => this.#requireTables().adopt(version),
       publish: (batch) => this.#publishChunk(batch),
-      emit: (batch) => this.#emit?.(batch),
+      emit: (batch) => this.#emitBatch(batch),
       mayHaveWriters: from.position !== null || from.snapshot !== null,
       onUnreadable: (table, error) => this.#onUnreadable(table, error),
     });
@@ -350,10 +361,14 @@ export class PostgresSource implements Source {
       // What a snapshot hands on moves no position.
       const last = batch.snapshot === undefined ? batch.records.findLast(({ kind }) => kind !== 'schemaChange') : undefined;
       if (last !== undefined) this.#position = last.position;
-      const wait = this.#emit?.(batch);
+      const wait = this.#emitBatch(batch);
       if (this.#isOver(batch.snapshot)) void (wait ?? Promise.resolve()).then(() => this.stop());
       if (wait !== undefined) return this.#suspend(wait.then(() => this.#handOn(...batches.slice(index + 1))));
     }
+  }
+
+  #emitBatch(batch: RecordBatch): Promise<void> | undefined {
+    return this.#emit?.({ ...batch, log: this.#log?.text });
   }
 
   async #complete(records: CdcRecord[], incomplete: readonly IncompleteRecord[]): Promise<void> {
@@ -373,17 +388,50 @@ export class PostgresSource implements Source {
   }
 
   #onMessage(message: LogicalMessage): void {
+    const place = formatLsn(message.lsn);
+    this.#reach(place, place);
     this.#snapshotter?.onMessage(message);
-    if (message.prefix !== heartbeatPrefix(this.#config)) return;
-    const transaction = formatLsn(message.lsn);
+    if (message.prefix === heartbeatPrefix(this.#config)) this.#passPlace(place);
+  }
+
+  #onCommit({ transaction, ordinal }: SourcePosition, end: string): void {
+    this.#reach(transaction, end);
+    this.#commits.push({ transaction, ordinal, endLsn: parseLsn(end) });
+  }
+
+  /** What comes again after a restart says nothing new, and may have been confirmed without a trace by an earlier version. */
+  #reach(transaction: string, end: string): void {
+    if (transaction > this.#begin) this.#log?.reach(end);
+  }
+
+  /** Everything before this place of the log was handed on. */
+  #passPlace(transaction: string): void {
     this.#commits.push({ transaction, ordinal: 0, endLsn: parseLsn(transaction) });
     this.#flush({ records: [{ kind: 'heartbeat', position: { transaction, ordinal: 0 } }], bytes: 0 });
   }
 
-  /** With nothing in hand, all that the server has sent up to here is durable: the log before it may go. */
-  #onKeepalive(endLsn: bigint): void {
+  /**
+   * With nothing in hand, all that the server has sent up to here is durable: the log before it may go. It is confirmed as
+   * anything else, once the topics have the place; not more often than heartbeats, but for a server that asks.
+   */
+  #onKeepalive(endLsn: bigint, isAsked: boolean): boolean {
+    if (this.#hasInHand || endLsn <= this.#confirmedLsn) return false;
+    const isDue = endLsn - this.#confirmedLsn > PLACE_BYTES && Date.now() - this.#placeStoredAt > PLACE_INTERVAL_MS;
+    if (!isDue && !isAsked) return false;
+    this.#placeStoredAt = Date.now();
+    const place = formatBigLsn(endLsn);
+    this.#reach(place, place);
+    this.#passPlace(place);
+    return true;
+  }
+
+  get #confirmedLsn(): bigint {
+    return this.#stream?.confirmedLsn ?? this.#confirmedAtStart;
+  }
+
+  get #hasInHand(): boolean {
     const isDurable = this.#position === null || (this.#acknowledged !== null && isReached(this.#position, this.#acknowledged));
-    if (isDurable && this.#suspensions === 0 && !this.#reader.isInTransaction && this.#reader.records.length === 0) this.#stream?.confirm(endLsn);
+    return !isDurable || this.#suspensions > 0 || this.#reader.isInTransaction || this.#reader.records.length > 0;
   }
 
   async #beat(): Promise<void> {
@@ -437,6 +485,13 @@ export class PostgresSource implements Source {
 
 function isReached(end: SourcePosition, position: SourcePosition): boolean {
   return end.transaction < position.transaction || (end.transaction === position.transaction && end.ordinal <= position.ordinal);
+}
+
+/** How much of the log was read; undefined where an earlier version has not said. */
+function readUpTo({ position, log }: Checkpoint, isAnew: boolean, confirmed: string): string | undefined {
+  const end = parseLogPlace(log)?.end;
+  if (isAnew || (position === null && end === undefined)) return confirmed;
+  return end === undefined || end > confirmed ? end : confirmed;
 }
 
 function heartbeatPrefix(config: PostgresSourceConfig): string {

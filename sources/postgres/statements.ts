@@ -99,7 +99,15 @@ export const CREATE_FAILOVER_SLOT = `SELECT lsn::text FROM pg_create_logical_rep
 
 export const DROP_SLOT = 'SELECT pg_drop_replication_slot($1)';
 
-export const CURRENT_LSN = 'SELECT pg_current_wal_lsn()::text AS lsn';
+/** Where the log ends, and its file there: its name begins with the timeline. */
+export const LOG_END = 'SELECT lsn::text, pg_walfile_name(lsn) AS file FROM pg_current_wal_lsn() AS lsn';
+
+export const SYSTEM_IDENTIFIER = 'SELECT system_identifier::text AS system FROM pg_control_system()';
+
+/** A command of the replication protocol (PostgreSQL manual, 54.4): where earlier timelines ended. */
+export function buildTimelineHistory(timeline: number): string {
+  return `TIMELINE_HISTORY ${timeline}`;
+}
 
 /** A command of the replication protocol (PostgreSQL manual, 54.4). */
 export function buildAlterFailover(slot: string, failover: boolean): string {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -73,6 +73,22 @@ export class OwnPostgres implements AsyncDisposable {
     return path;
   }
 
+  /** Ends it, and keeps its data as they are, for `restore`. */
+  async remember(): Promise<void> {
+    await this.#end('SIGINT');
+    await cp(join(this.#folder, 'data'), join(this.#folder, 'remembered'), { recursive: true, preserveTimestamps: true });
+    await this.#own(join(this.#folder, 'remembered'));
+  }
+
+  /** Ends it, and begins where `remember` was called, as a standby would that was promoted then. */
+  async restore(): Promise<void> {
+    await this.#end('SIGINT');
+    await rm(join(this.#folder, 'data'), { recursive: true });
+    await rename(join(this.#folder, 'remembered'), join(this.#folder, 'data'));
+    await this.put('data/recovery.signal', '');
+    await this.run({ restore_command: 'false', hot_standby: 'off' });
+  }
+
   /** As a crash would. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL');
@@ -95,6 +111,14 @@ export class OwnPostgres implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end('SIGQUIT');
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #own(folder: string): Promise<void> {
+    const { uid, gid } = this.#command;
+    await chmod(folder, 0o700);
+    if (uid === undefined || gid === undefined) return;
+    await chown(folder, uid, gid);
+    for (const name of await readdir(folder, { recursive: true })) await chown(join(folder, name), uid, gid);
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -26,6 +26,7 @@ export class SourceRun {
   #position: SourcePosition | null;
   #snapshot: SnapshotProgress | null;
   #stopped: StoppedTables;
+  #log: string | undefined;
   #ended: Promise<void> = Promise.resolve();
   #failure: unknown;
   #hold: PromiseWithResolvers<void> | undefined;
@@ -39,10 +40,11 @@ export class SourceRun {
     this.#position = from.position;
     this.#snapshot = from.snapshot;
     this.#stopped = from.stopped ?? {};
+    this.#log = from.log;
   }
 
   get checkpoint(): Checkpoint {
-    return { position: this.#position, snapshot: this.#snapshot, stopped: this.#stopped };
+    return { position: this.#position, snapshot: this.#snapshot, stopped: this.#stopped, log: this.#log };
   }
 
   get snapshot(): SnapshotProgress | null {
@@ -116,6 +118,7 @@ export class SourceRun {
     this.largestBatch = Math.max(this.largestBatch, batch.bytes);
     for (const record of batch.records) this.#take(record);
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
+    this.#log = batch.log ?? this.#log;
     const stopped = Object.entries({ ...this.#stopped, ...batch.stopped }).filter(([, stop]) => stop !== null);
     this.#stopped = Object.fromEntries(stopped) as StoppedTables;
     if (this.acknowledges) this.acknowledge();

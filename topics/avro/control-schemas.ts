@@ -48,6 +48,8 @@ export interface PositionValue {
   ts_ms: number;
   /** Tables that are published no further, as JSON; null without any. */
   stopped: string | null;
+  /** Which log the position is one of, and how much of it was read; null where the source has not said. */
+  log: string | null;
 }
 
 const COLLECTION: AvroRecord = {
@@ -130,6 +132,7 @@ export function controlSchemas(topic: string, kind: keyof ControlRecords): { rea
             { name: 'snapshot', type: ['null', 'string'], default: null },
             { name: 'ts_ms', type: 'long' },
             { name: 'stopped', type: ['null', 'string'], default: null },
+            { name: 'log', type: ['null', 'string'], default: null },
           ],
         },
       };

@@ -1,0 +1,47 @@
+/** Which log it is: the database system, and the timeline that it is on. */
+export interface ServerLog {
+  /** The identifier of the database system; null where the server does not tell it. */
+  readonly system: string | null;
+  readonly timeline: number;
+}
+
+/** Up to where a log was read, as it is stored beside the position. */
+export interface LogPlace extends ServerLog {
+  /** In the form of positions. Nothing behind it was ever confirmed to the server. */
+  readonly end: string;
+}
+
+/** Undefined where an earlier version has stored none. */
+export function parseLogPlace(text: string | undefined): LogPlace | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as LogPlace);
+}
+
+/**
+ * Follows how much of the log was read, so that this is stored before the server is told that it may forget it: a slot
+ * that begins behind the stored place was not brought there by us.
+ */
+export class LogProgress {
+  readonly #server: ServerLog;
+  #end: string | undefined;
+  #text: string | undefined;
+
+  /** `end` is undefined while it is not known how much was confirmed before. */
+  constructor(server: ServerLog, end: string | undefined) {
+    this.#server = server;
+    this.#end = end;
+  }
+
+  reach(end: string): void {
+    if (this.#end !== undefined && end <= this.#end) return;
+    this.#end = end;
+    this.#text = undefined;
+  }
+
+  /** To be stored; undefined while there is nothing to say. */
+  get text(): string | undefined {
+    if (this.#end === undefined) return undefined;
+    const { system, timeline } = this.#server;
+    this.#text ??= JSON.stringify({ system, timeline, end: this.#end } satisfies LogPlace);
+    return this.#text;
+  }
+}
