@@ -122,8 +122,9 @@ export interface Source {
   tables(): Promise<readonly TableSchema[]>;
 
   /**
-   * Where the database can no longer go on from the checkpoint and the settings say to begin anew: the snapshot that is to
-   * be stored before `setup` is called with it. Undefined for all else.
+   * Where `setup` would find tables of which changes were missed, or all of them since the database can no longer go on from
+   * the checkpoint and the settings say to begin anew: the snapshot that is to be stored before `setup` is called with it,
+   * since what `setup` changes can be seen only once. Undefined for all else.
    */
   beginAnew?(from: Checkpoint): Promise<SnapshotProgress | undefined>;
 

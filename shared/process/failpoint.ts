@@ -2,7 +2,8 @@ import { CdcError } from '../errors/cdc-error.ts';
 
 /** The steps of sources and sinks at which a test can end their process. */
 const FAILPOINTS = [
-  // A source, in the order of a change's way.
+  // A source, at its start and in the order of a change's way.
+  'after-setup',
   'after-read',
   'after-key-before-value-schema',
   'after-flush',

@@ -82,6 +82,16 @@ export async function changePublication(client: Client, change: PublicationChang
   return missed;
 }
 
+/** The tables of which changes have been missed once the publication is what it should be. Changes nothing. */
+export async function missedTables(client: Client, change: PublicationChange): Promise<readonly TableRef[]> {
+  const missed: TableRef[] = [];
+  for (const plan of change.plans) {
+    const isMissed = plan.change === 'add' || (plan.change === 'set' && (await trySet(client, change, plan, 'ROLLBACK')).isMissed);
+    if (isMissed) missed.push(plan.table.ref);
+  }
+  return missed;
+}
+
 async function addTables(client: Client, { config, version, publication, log }: PublicationChange, plans: readonly TablePlan[]): Promise<void> {
   const name = config.publication;
   const tables = plans.map(({ table, shape }) => ({ ref: table.ref, shape }));
@@ -91,20 +101,27 @@ async function addTables(client: Client, { config, version, publication, log }: 
   log.info({ publication: name, tables: tables.length }, publication === undefined ? 'created the publication' : 'added tables to the publication');
 }
 
+/** Whether rows or columns of the table go out from now on that did not before. */
+async function setTable(client: Client, change: PublicationChange, plan: TablePlan): Promise<boolean> {
+  const { isSame, isMissed } = await trySet(client, change, plan, 'COMMIT');
+  const { ref } = plan.table;
+  if (!isSame)
+    change.log.info({ publication: change.config.publication, table: `${ref.schema}.${ref.name}` }, 'changed which columns and rows of a table are published');
+  return isMissed;
+}
+
 /**
- * Whether rows or columns of the table go out from now on that did not before. PostgreSQL keeps a condition in words of
- * its own: only what it makes of the new one tells whether it is another one, so the change is made and taken back if not.
+ * PostgreSQL keeps a condition in words of its own: only what it makes of the new one tells whether it is another one, so
+ * the change is made, and taken back if not.
  */
-async function setTable(client: Client, { config, publication, log }: PublicationChange, { table, shape, isWider }: TablePlan): Promise<boolean> {
+async function trySet(client: Client, { config, publication }: PublicationChange, { table, shape, isWider }: TablePlan, end: 'COMMIT' | 'ROLLBACK') {
   const name = `${table.ref.schema}.${table.ref.name}`;
   const before = publication?.shapes.get(name);
   await run(client, ['BEGIN', ...buildSetTable(config.publication, { ref: table.ref, shape })]);
   const after = (await readPublication(client, config.publication))?.shapes.get(name);
   const isSame = before !== undefined && after !== undefined && sameShape(before, after);
-  await client.query(isSame ? 'ROLLBACK' : 'COMMIT');
-  if (isSame) return false;
-  log.info({ publication: config.publication, table: name }, 'changed which columns and rows of a table are published');
-  return isWider || before?.filter !== after?.filter;
+  await client.query(isSame ? 'ROLLBACK' : end);
+  return { isSame, isMissed: !isSame && (isWider || before?.filter !== after?.filter) };
 }
 
 async function run(client: Client, statements: readonly string[]): Promise<void> {

@@ -9,7 +9,7 @@ import { allProblems, type FoundTables, type ServerFacts, versionProblem } from 
 import type { ServerLog } from './log-place.ts';
 import { SERVICE_ROLES } from './managed-services.ts';
 import { parseLsn } from './parser.ts';
-import { changePublication, filterProblems, planFor, readPublication } from './publication.ts';
+import { changePublication, filterProblems, missedTables, planFor, readPublication } from './publication.ts';
 import { isOurs, type PublicationState, sendsGenerated, type TablePlan } from './publication-plan.ts';
 import { assertSameLog, findLoss, readServerLog } from './server-log.ts';
 import { ensureSlot, hasHistory, readSlot } from './slot-setup.ts';
@@ -143,12 +143,49 @@ async function preparePublication(client: Client, { config, version, tables, log
   return changePublication(client, { config, version, publication, plans, log });
 }
 
-/** Every table as one that starts over, where the slot is lost or gone and the settings say to begin anew; undefined where it is not. */
-export async function planAnew(client: Client, config: PostgresSourceConfig, from: Checkpoint): Promise<SnapshotProgress | undefined> {
-  if (config.settings.ON_SLOT_LOST !== 'snapshot' || !hasHistory(from)) return undefined;
+/**
+ * What is to be read anew, to be stored before anything is made or changed in the database, such that it is not forgotten
+ * where the process ends in between: every table, where history is lost and the settings say so; and those that the
+ * publication lacks, or does not have whole. Undefined where there is nothing of that kind.
+ */
+export async function planAnew(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<SnapshotProgress | undefined> {
+  if (!hasHistory(from)) return undefined;
+  const { tables } = await findTables(client, config.tablePatterns);
+  if (config.settings.ON_SLOT_LOST === 'snapshot' && (await isHistoryLost(client, config, from))) return startOver(tables);
+  if (config.settings.SNAPSHOT_MODE === 'never' || from.snapshot === null) return undefined;
+  const missed = await findMissed(client, { config, tables, log });
+  const known = missed.map(qualified).filter((name) => from.snapshot?.tables[name]?.startsOver === false);
+  if (known.length === 0) return undefined;
+  const again = startOver(missed.filter((ref) => known.includes(qualified(ref))));
+  return { ...from.snapshot, tables: { ...from.snapshot.tables, ...again.tables } };
+}
+
+async function isHistoryLost(client: Client, config: PostgresSourceConfig, from: Checkpoint): Promise<boolean> {
   const now = await readServerLog(client);
   assertSameLog(config, from, now);
-  if ((await findLoss({ config, from, slot: await readSlot(client, config.slot), now })) === undefined) return undefined;
-  const { tables } = await findTables(client, config.tablePatterns);
-  return startOver(tables);
+  return (await findLoss({ config, from, slot: await readSlot(client, config.slot), now })) !== undefined;
+}
+
+interface Asked {
+  readonly config: PostgresSourceConfig;
+  readonly tables: readonly TableRef[];
+  readonly log: Logger;
+}
+
+async function findMissed(client: Client, { config, tables, log }: Asked): Promise<readonly TableRef[]> {
+  const publication = await readPublication(client, config.publication);
+  const doubtful = tables.filter((ref) => !isAsAsked(ref, config, publication));
+  if (doubtful.length === 0) return [];
+  const { version } = await readFacts(client);
+  const plans = await planFor(client, { config, version, tables: await describeTables(client, doubtful), publication });
+  return missedTables(client, { config, version, publication, plans, log });
+}
+
+/** Whether a table is published whole, and is to be: then there is nothing to be changed, and no need to describe it. */
+function isAsAsked(ref: TableRef, { filters, excluded }: PostgresSourceConfig, publication: PublicationState | undefined): boolean {
+  const name = qualified(ref);
+  if (publication?.tables.includes(name) !== true || filters.has(name)) return false;
+  const shape = publication.shapes.get(name);
+  if (shape !== undefined && (shape.columns !== null || shape.filter !== null)) return false;
+  return ![...excluded].some((path) => path.startsWith(`${name}.`));
 }

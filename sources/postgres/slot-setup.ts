@@ -53,6 +53,28 @@ function isStartingOver({ snapshot }: Checkpoint): boolean {
   return tables.length > 0 && tables.every((table) => table.startsOver);
 }
 
+/** SQLSTATE: a slot, or a publication, is not there. */
+const UNDEFINED_OBJECT = '42704';
+
+/**
+ * Whether the next set-up finds a slot gone or lost that could not be read. One that is neither is dropped where its log has
+ * changes from before the publication was made, which no later one makes up for (up to PostgreSQL 17).
+ */
+export async function letGo(client: Client, name: string, sqlState: unknown): Promise<boolean> {
+  const slot = await readSlot(client, name);
+  if (slot === undefined || isLost(slot)) return true;
+  if (sqlState !== UNDEFINED_OBJECT) return false;
+  await client.query(DROP_SLOT, [name]);
+  return true;
+}
+
+/** What is to be said of a slot that could not be read. */
+export function lostWhileStreaming(config: PostgresSourceConfig, error: CdcError, isLetGo: boolean): CdcError {
+  const details = { cause: error.cause, context: { ...error.context, slot: config.slot } };
+  if (!isLetGo) return new CdcError('POSITION_LOST', error.message, { ...details, remedy: lostRemedy(config, false) });
+  return new CdcError('SETUP_CHANGED', `${error.message} ON_SLOT_LOST is snapshot: every table is read anew.`, details);
+}
+
 async function createSlot(client: Client, { config, version, log }: SlotSetup): Promise<void> {
   log.info({ slot: config.slot }, 'creating the replication slot; this waits for transactions that are open in the database');
   const isFailover = config.settings.SOURCE_SLOT_FAILOVER && version >= FAILOVER_VERSION;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { OwnPostgres } from '../../test/contract/own-postgres.ts';
+import { installedVersions, OwnPostgres } from '../../test/contract/own-postgres.ts';
 import { administer, PostgresBench } from '../../test/contract/postgres-source-bench.ts';
 import type { Checkpoint } from '../../shared/connector/source.ts';
 import { Replay } from '../../test/contract/replay.ts';
@@ -223,6 +223,53 @@ describe('a slot that was made anew by hand while the source was down', () => {
     await bench.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [bench.slot]);
     await expect(bench.start(ONLY_T, checkpoint)).rejects.toMatchObject({ code: 'POSITION_LOST' });
   });
+});
+
+describe('a slot that is lost between the set-up and the stream', () => {
+  test.each([
+    ['stop', 'POSITION_LOST', 'stop'],
+    ['snapshot', 'SETUP_CHANGED', 'retry'],
+  ])('ends the run with ON_SLOT_LOST=%s by %s', async (ON_SLOT_LOST, code, action) => {
+    await server.run({});
+    await using bench = await open();
+    const settings = { ...ONLY_T, ON_SLOT_LOST };
+    const run = await bench.prepare(settings);
+    await bench.query(`SELECT pg_drop_replication_slot($1)`, [bench.slot]);
+    run.start();
+    await expect(run.ended).rejects.toMatchObject({ code, action });
+  });
+
+  // From PostgreSQL 18 on, changes from before the publication was made are passed over.
+  const [, binaries] = installedVersions().find(([version]) => version < 18) ?? [];
+
+  test.skipIf(binaries === undefined)(
+    'is made anew by the next set-up, where its log cannot be read for want of the publication that was there then',
+    async () => {
+      await using own = await OwnPostgres.start({ binaries });
+      await using bench = await PostgresBench.open(own.url);
+      await bench.query('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n FROM generate_series(1, 10) n');
+      const run = await bench.start(ONLY_T);
+      await bench.snapshotDone(run);
+      await bench.caughtUp(run);
+      const checkpoint = await run.stop();
+      await bench.slotIsFree();
+      await bench.query(`DROP PUBLICATION ${bench.slot}; DELETE FROM t WHERE id <= 5`);
+      const stopped = await bench.start(ONLY_T, checkpoint);
+      await expect(stopped.ended).rejects.toMatchObject({
+        code: 'POSITION_LOST',
+        exitCode: 4,
+        remedy: expect.stringContaining('ON_SLOT_LOST=snapshot') as string,
+      });
+      await bench.slotIsFree();
+      const settings = { ...ONLY_T, ON_SLOT_LOST: 'snapshot' };
+      const unread = await bench.start(settings, stopped.checkpoint);
+      await expect(unread.ended).rejects.toMatchObject({ code: 'SETUP_CHANGED', action: 'retry' });
+      const next = await bench.start(settings, unread.checkpoint);
+      await bench.snapshotDone(next);
+      const records = [...run.records, ...stopped.records, ...unread.records, ...next.records];
+      expect(new Replay(records).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+    },
+  );
 });
 
 describe('a slot that we have moved ourselves', () => {

@@ -46,8 +46,8 @@ export function planSnapshot(tables: readonly CatalogTable[], before: SnapshotPr
     const name = qualified(ref);
     const known = before?.tables[name];
     if (known === undefined) return [name, { ...FRESH, expectedRows }];
-    const isAgain = again.has(name) && known.state !== 'pending';
-    return [name, isAgain ? { ...FRESH, state: 'running', startsOver: true, expectedRows } : known];
+    // Also of one that is still to be read: the stream may have brought rows of it that are gone by now.
+    return [name, again.has(name) ? { ...FRESH, state: 'running', startsOver: true, expectedRows } : known];
   });
   return { ...before, tables: Object.fromEntries(entries) };
 }

@@ -20,6 +20,7 @@ import { rereadRow } from './reread.ts';
 import { findProblems, planAnew, prepare, readTables } from './setup.ts';
 import { readSlotHealth } from './slot-health.ts';
 import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
+import { letGo, lostWhileStreaming } from './slot-setup.ts';
 import { planSnapshot, STARTS_OVER, withoutFirst } from './snapshot-plan.ts';
 import { TableStops } from './table-stops.ts';
 import { LOOK_INTERVAL_MS, TableWatch } from './table-watch.ts';
@@ -99,7 +100,7 @@ export class PostgresSource implements Source {
   }
 
   async beginAnew(from: Checkpoint): Promise<SnapshotProgress | undefined> {
-    return withClient(this.#config, (client) => planAnew(client, this.#config, from));
+    return withClient(this.#config, (client) => planAnew(client, this.#config, from, this.#context.log));
   }
 
   async setup(from: Checkpoint): Promise<readonly TableSchema[]> {
@@ -249,12 +250,21 @@ export class PostgresSource implements Source {
     this.#heartbeatTimer = setInterval(() => void this.#beat(), this.#config.settings.HEARTBEAT_INTERVAL_MS);
     const snapshot = this.#runSnapshot().catch((error: unknown) => this.#fail(error));
     try {
-      await Promise.race([stream.run(from.position?.transaction ?? '0/0'), this.#failure.promise]);
+      const streaming = stream.run(from.position?.transaction ?? '0/0').catch(async (error: unknown) => this.#explainLoss(error));
+      await Promise.race([streaming, this.#failure.promise]);
     } finally {
       this.#snapshotter?.stop();
       await stream.stop();
       await snapshot;
     }
+  }
+
+  /** A slot that was lost since it was looked at, or whose log needs a publication that was not there yet, is found so by the next set-up. */
+  async #explainLoss(error: unknown): Promise<never> {
+    if (!isCdcError(error, 'POSITION_LOST')) throw error;
+    const { slot, settings } = this.#config;
+    const isLetGo = settings.ON_SLOT_LOST === 'snapshot' && (await withClient(this.#config, async (client) => letGo(client, slot, error.context['sqlState'])));
+    throw lostWhileStreaming(this.#config, error, isLetGo);
   }
 
   #watchTables(): void {

@@ -95,6 +95,7 @@ async function setUp({ log, status }: SourceRun, source: Source, publisher: Publ
   const checkpoint = await beginAnewIfLost(source, publisher, await publisher.open());
   status.resumed(checkpoint);
   const tables = await source.setup(checkpoint);
+  failAt('after-setup');
   await publisher.addTables(tables);
   status.tables = tables.map(({ qualifiedName }) => qualifiedName);
   const isEmpty = checkpoint.position === null && checkpoint.snapshot === null;

@@ -63,6 +63,7 @@ function shown(rows: readonly TopicRow[]): string[] {
 
 describe('a source that is killed', () => {
   const points: readonly (readonly [point: Failpoint, count: number])[] = [
+    ['after-setup', 1],
     ['after-read', 12],
     ['after-key-before-value-schema', 1],
     ['after-flush', 1],
@@ -83,6 +84,20 @@ describe('a source that is killed', () => {
     const next = await startSource(bench);
     await sourceCaughtUp(next, bench.url);
     await expectExact(bench, load);
+    expect(await next.stop()).toBe(0);
+  });
+
+  test('between the set-up and the first record reads a table that was made anew', async () => {
+    const bench = await openBench();
+    await bench.query('CREATE TABLE keyed (id int PRIMARY KEY, v int); INSERT INTO keyed SELECT n, n FROM generate_series(1, 50) n');
+    const first = await startSource(bench);
+    await sourceCaughtUp(first, bench.url);
+    expect(await first.stop()).toBe(0);
+    await bench.query('DROP TABLE keyed; CREATE TABLE keyed (id int PRIMARY KEY, v int); INSERT INTO keyed SELECT n, -n FROM generate_series(40, 60) n');
+    expect(await (await startSource(bench, 'after-setup')).ended()).toBe('SIGKILL');
+    const next = await startSource(bench);
+    await sourceCaughtUp(next, bench.url);
+    expect(shown(await readRows(bench, 'public.keyed'))).toEqual(shown(await bench.query('SELECT * FROM keyed')));
     expect(await next.stop()).toBe(0);
   });
 
