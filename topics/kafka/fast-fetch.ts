@@ -3,6 +3,7 @@ import { crc32c } from '@node-rs/crc32';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { COMPRESSION_ID, type Compression, decompress } from './compression.ts';
 import { quietTimers } from './quiet-timers.ts';
+import { createRequest } from './request-bytes.ts';
 import { shareConnects } from './shared-connect.ts';
 
 /**
@@ -321,6 +322,7 @@ function forgetLoaded(): void {
 forgetLoaded();
 install('kafkajs/src/protocol/recordBatch/v0/decoder.js', decodeBatch);
 install('kafkajs/src/consumer/batch.js', FetchedBatch);
+install('kafkajs/src/protocol/request.js', createRequest);
 quietTimers();
 shareConnects();
 

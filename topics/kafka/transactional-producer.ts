@@ -3,7 +3,8 @@ import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
 import type { Compression } from './compression.ts';
 import { kafkaErrorType, toKafkaError } from './connection.ts';
-import { type Broker, type Cluster, createCluster, Encoder, type ProducerIdentity, produceResponse, TRANSACTION_COORDINATOR } from './kafkajs-internals.ts';
+import { type Broker, type Cluster, createCluster, type ProducerIdentity, produceResponse, TRANSACTION_COORDINATOR } from './kafkajs-internals.ts';
+import { RequestBody, RequestMemory } from './request-bytes.ts';
 import { type ByteRange, RecordBatchBuilder, type RecordHeader } from './record-batch.ts';
 import { type Outcome, outcomeOf, unmarkedPartitions } from './unmarked-transactions.ts';
 
@@ -14,6 +15,8 @@ const SEQUENCE_LIMIT = 0x7fffffff;
 const BATCH_BYTES = 512 * 1024;
 /** Bytes of finished batches in one Produce request. */
 const REQUEST_BYTES = 2 * 1024 * 1024;
+/** Of a request that is not larger than usual: it is sent once it has crossed its bound. */
+const REQUEST_MEMORY = REQUEST_BYTES + 64 * 1024;
 /** The broker keeps the order of this many idempotent requests at once. */
 const MAX_IN_FLIGHT = 4;
 const COORDINATOR_MOVED = new Set([
@@ -36,8 +39,6 @@ export interface ProducerOptions {
 
 /** What those who write records need of it. */
 export type RecordAppender = Pick<TransactionalProducer, 'append' | 'needsFlush' | 'flush' | 'addTopics' | 'partitionCount'>;
-
-type ProduceBody = InstanceType<typeof Encoder>;
 
 interface PartitionState {
   readonly topic: string;
@@ -72,6 +73,7 @@ export class TransactionalProducer {
   /** Of the transaction before `init`. */
   #lastOutcome: Outcome = 'abort';
   readonly #inFlight: Promise<void>[] = [];
+  readonly #memory = new RequestMemory(REQUEST_MEMORY, MAX_IN_FLIGHT);
   #appendedBytes = 0;
   #needsFlush = false;
   #beganAtMs = 0;
@@ -246,11 +248,10 @@ export class TransactionalProducer {
     request.then(forget, () => undefined);
   }
 
-  #encode(states: readonly PartitionState[]): ProduceBody {
-    const body = encodeProduce(
-      this.#options.transactionalId,
-      states.map((state) => ({ state, bytes: this.#finish(state) })),
-    );
+  #encode(states: readonly PartitionState[]): RequestBody {
+    const batches = states.map((state) => ({ state, bytes: this.#finish(state) }));
+    const body = new RequestBody(this.#memory.take(sizeOfProduce(this.#options.transactionalId, batches)));
+    encodeProduce(body, this.#options.transactionalId, batches);
     for (const state of states) state.sequence = (state.sequence + state.batch.count) % (SEQUENCE_LIMIT + 1);
     return body;
   }
@@ -262,10 +263,11 @@ export class TransactionalProducer {
     this.#needsFlush = false;
   }
 
-  async #produce(leader: number, body: ProduceBody): Promise<void> {
+  async #produce(leader: number, body: RequestBody): Promise<void> {
     const broker = await this.#cluster.findBroker({ nodeId: leader });
     const request = { apiKey: PRODUCE_API_KEY, apiVersion: PRODUCE_API_VERSION, apiName: 'Produce', encode: async () => body };
     await broker.connectionPool.send({ request, response: produceResponse });
+    this.#memory.giveBack(body.memory);
   }
 
   #finish(state: PartitionState): Buffer {
@@ -295,19 +297,30 @@ export class TransactionalProducer {
   }
 }
 
+interface FinishedBatch {
+  readonly state: PartitionState;
+  readonly bytes: Buffer;
+}
+
+function sizeOfProduce(transactionalId: string, batches: readonly FinishedBatch[]): number {
+  const frame = 12 + Buffer.byteLength(transactionalId);
+  return RequestBody.sizeOfMemory(batches.reduce((sum, { state, bytes }) => sum + bytes.length + Buffer.byteLength(state.topic) + 14, frame));
+}
+
 /** Produce request, version 7: transactional_id acks timeout [topic [partition record_set]] (Kafka protocol guide). */
-function encodeProduce(transactionalId: string, batches: readonly { readonly state: PartitionState; readonly bytes: Buffer }[]): ProduceBody {
-  const size = batches.reduce((sum, { state, bytes }) => sum + bytes.length + state.topic.length + 16, 256);
-  const encoder = new Encoder(size);
-  encoder.writeString(transactionalId).writeInt16(-1).writeInt32(30_000);
+function encodeProduce(body: RequestBody, transactionalId: string, batches: readonly FinishedBatch[]): void {
+  body.string(transactionalId);
+  body.int16(-1);
+  body.int32(30_000);
   const byTopic = Map.groupBy(batches, ({ state }) => state.topic);
-  encoder.writeInt32(byTopic.size);
+  body.int32(byTopic.size);
   for (const [topic, entries] of byTopic) {
-    encoder.writeString(topic).writeInt32(entries.length);
+    body.string(topic);
+    body.int32(entries.length);
     for (const { state, bytes } of entries) {
-      encoder.writeInt32(state.partition).writeInt32(bytes.length);
-      encoder.writeBufferInternal(bytes);
+      body.int32(state.partition);
+      body.int32(bytes.length);
+      body.bytes(bytes);
     }
   }
-  return encoder;
 }
