@@ -250,7 +250,7 @@ export class Publisher {
       const written = await this.#writer.write(batch);
       committedAtMicros = written.committedAtMicros || committedAtMicros;
       changes += written.changes;
-      records += batch.records.length;
+      records += batch.records.length + (batch.reads?.length ?? 0);
       bytes += batch.bytes;
       this.#release(batch.bytes);
     }

@@ -118,10 +118,25 @@ export class TopicWriter {
       }
       if (this.#producer.needsFlush) await this.#flush();
     }
+    if (batch.reads !== undefined) changes += await this.#writeReads(batch.reads, { nowMs, hasLarge });
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
     if (batch.log !== undefined) this.#log = batch.log;
     this.#takeStops(batch);
     return { changes, committedAtMicros };
+  }
+
+  async #writeReads(reads: NonNullable<RecordBatch['reads']>, { nowMs, hasLarge }: { readonly nowMs: number; readonly hasLarge: boolean }): Promise<number> {
+    for (const record of reads) {
+      try {
+        if (this.#catalog.hasExpected && this.#isFirstOfTable(record)) await this.#catalog.addTables([record.table]);
+        if (hasLarge && isLarge(record)) await this.#writeLarge(record, nowMs);
+        else this.#writeRead(record, nowMs);
+      } catch (error) {
+        this.#stopTable(record, error);
+      }
+      if (this.#producer.needsFlush) await this.#flush();
+    }
+    return reads.length;
   }
 
   /** Looked up once a run of records of one table. */

@@ -31,6 +31,7 @@ function countingEmit(): Emit {
   let count = 0;
   return (batch: RecordBatch) => {
     for (const record of batch.records) if (isRowRecord(record)) count++;
+    count += batch.reads?.length ?? 0;
     const wait = target?.publish(batch);
     if (count >= Number(changes)) void report();
     return wait;

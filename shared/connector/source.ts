@@ -1,5 +1,5 @@
 import type { SourcePosition } from '../record/position.ts';
-import type { CdcRecord } from '../record/record.ts';
+import type { CdcRecord, RowRecord } from '../record/record.ts';
 import type { TableSchema } from '../record/table-schema.ts';
 import type { Finding } from './finding.ts';
 import type { StoppedTable, StoppedTables } from './stopped-table.ts';
@@ -79,7 +79,9 @@ export interface RangeProgress {
 
 export interface RecordBatch {
   readonly records: readonly CdcRecord[];
-  /** What the records weigh, in bytes of their rows. */
+  /** Rows that a snapshot has read, behind the records: they may be many, so each becomes a record when it is come to. */
+  readonly reads?: (Iterable<RowRecord> & { readonly length: number }) | undefined;
+  /** What records and reads weigh, in bytes of their rows. */
   readonly bytes: number;
   /** Set where the batch moves the snapshot on: stored with the batch, whole or not at all. */
   readonly snapshot?: SnapshotProgress | undefined;

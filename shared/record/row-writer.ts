@@ -1,5 +1,6 @@
 import { type DataType, encodingOf, isMillis, scaleOf } from './data-type.ts';
 import { Row } from './row.ts';
+import type { RowPages } from './row-pages.ts';
 import type { TableSchema } from './table-schema.ts';
 import { TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, UNCHANGED, type Value } from './value.ts';
 
@@ -42,6 +43,11 @@ export class RowWriter {
 
   end(table: TableSchema, unchanged: readonly number[] | null): Row {
     return new Row(table, this.#buffer, this.#rowStart, this.#position, unchanged);
+  }
+
+  /** Ends a whole row among others, instead of making an object of it. */
+  endIn(rows: RowPages): void {
+    rows.add(this.#buffer, this.#rowStart, this.#position);
   }
 
   absent(): void {

@@ -1,24 +1,23 @@
 import type { Client } from 'pg';
 import type { RangeProgress } from '../../shared/connector/source.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
-import type { Row } from '../../shared/record/row.ts';
+import { RowPages } from '../../shared/record/row-pages.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { TableVersion } from './catalog.ts';
+import { copyOut } from './copy-out.ts';
 import { CopyTextReader } from './copy-text.ts';
 import { Relation, type RelationColumn } from './relation.ts';
 import { findFile, isFileOrder, keyOrder, listFiles } from './snapshot-plan.ts';
-import { ROW_OVERHEAD_BYTES } from './snapshot-records.ts';
 import { buildCopyChunk, type ChunkQuery, type ReadTable } from './statements.ts';
-import { copyOut, type TableView } from './table-view.ts';
+import type { TableView } from './table-view.ts';
 
 /** A chunk is kept in memory until its mark comes by: it should not weigh more than this. */
 export const CHUNK_BYTES = 8 * 1024 * 1024;
 
 export interface ChunkRows {
   readonly table: TableSchema;
-  readonly rows: readonly Row[];
-  readonly bytes: number;
+  readonly rows: RowPages;
   /** Where its last row stands in the order of its range; null without rows. */
   readonly last: readonly string[] | null;
   /** Whether nothing is left of the range behind it. */
@@ -40,21 +39,19 @@ export async function readChunk(client: Client, view: TableView, version: TableV
   const { key } = source;
   const inOutput = key === null ? [...columns, PLACE] : columns;
   const reader = new CopyTextReader(new Relation(table, inOutput), new RowWriter());
-  const rows: Row[] = [];
-  let bytes = 0;
+  const rows = new RowPages(table);
   let isCut = false;
   const { range, where, limit } = request;
-  for await (const piece of copyOut(client, buildCopyChunk({ ...source, columns: names, after: range.after, end: range.end, where, limit }))) {
-    failAt('inside-chunk');
-    // Rows much larger than the ones before: what comes is read to its end, but not kept.
-    isCut ||= bytes > 2 * CHUNK_BYTES;
-    if (isCut) continue;
-    const before = rows.length;
-    reader.read(piece, rows);
-    for (let index = before; index < rows.length; index++) bytes += (rows[index] as Row).byteLength + ROW_OVERHEAD_BYTES;
-  }
+  await copyOut(client, buildCopyChunk({ ...source, columns: names, after: range.after, end: range.end, where, limit }), {
+    onRow: (bytes, start, end) => {
+      // Rows much larger than the ones before: what comes is read to its end, but not kept.
+      isCut ||= rows.byteLength > 2 * CHUNK_BYTES;
+      if (!isCut) reader.read(bytes, start, end, rows);
+    },
+    onPiece: () => failAt('inside-chunk'),
+  });
   const places = key === null ? [columns.length] : key.map((column) => names.indexOf(column));
-  return { table, rows, bytes, last: rows.length === 0 ? null : reader.lastTexts(places), isLast: !isCut && rows.length < limit };
+  return { table, rows, last: rows.length === 0 ? null : reader.lastTexts(places), isLast: !isCut && rows.length < limit };
 }
 
 /** Stands behind a table's columns in the output, and is no value of it. */

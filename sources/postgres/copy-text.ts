@@ -1,4 +1,4 @@
-import type { Row } from '../../shared/record/row.ts';
+import type { RowPages } from '../../shared/record/row-pages.ts';
 import type { RowWriter } from '../../shared/record/row-writer.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Relation } from './relation.ts';
@@ -9,16 +9,14 @@ const BACKSLASH = 0x5c;
 const UPPER_N = 0x4e;
 const ESCAPES: Record<number, number> = { 0x62: 0x08, 0x66: 0x0c, 0x6e: 0x0a, 0x72: 0x0d, 0x74: 0x09, 0x76: 0x0b };
 
-/** Turns the text format of `COPY … TO STDOUT` into rows (PostgreSQL manual, COPY, "Text Format"). */
+/** Turns rows in the text format of `COPY … TO STDOUT` into ours (PostgreSQL manual, COPY, "Text Format"). */
 export class CopyTextReader {
   readonly #relation: Relation;
   readonly #writer: RowWriter;
-  /** Pieces of a line whose end has not come yet; joined only then, since a line may come in thousands of pieces. */
-  #pieces: Buffer[] = [];
   /** Where the last row stands. */
-  #lastBytes: Buffer = Buffer.alloc(0);
-  #lastStart = 0;
-  #lastEnd = 0;
+  #bytes: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #end = 0;
   /** The next backslash at or behind the last place that was asked for. */
   #escape = 0;
 
@@ -27,20 +25,20 @@ export class CopyTextReader {
     this.#writer = writer;
   }
 
-  /** The rows that a piece of the output completes, added to those of earlier ones. */
-  read(piece: Buffer, rows: Row[] = []): Row[] {
-    if (!piece.includes(NEWLINE)) {
-      if (piece.length > 0) this.#pieces.push(piece);
-      return rows;
-    }
-    const bytes = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece]);
-    this.#rows(bytes, rows);
-    return rows;
+  /** Reads a line with its end, and adds it to the rows. */
+  read(bytes: Buffer, start: number, end: number, rows: RowPages): void {
+    if (end <= start || bytes[end - 1] !== NEWLINE) throw new CdcError('PARSE_FAILED', 'A row of COPY does not end with its line.');
+    if (bytes !== this.#bytes) this.#escape = bytes.indexOf(BACKSLASH, start);
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end - 1;
+    this.#row(bytes, start, end - 1);
+    this.#writer.endIn(rows);
   }
 
   /** Text of some columns of the last row, by their place in the output. */
   lastTexts(places: readonly number[]): string[] {
-    const fields = splitLine(this.#lastBytes.subarray(this.#lastStart, this.#lastEnd));
+    const fields = splitLine(this.#bytes.subarray(this.#start, this.#end));
     return places.map((place) => {
       const field = fields[place];
       if (field === undefined) throw new CdcError('PARSE_FAILED', 'A row of COPY has too few columns.');
@@ -48,20 +46,7 @@ export class CopyTextReader {
     });
   }
 
-  #rows(bytes: Buffer, rows: Row[]): void {
-    let start = 0;
-    this.#escape = bytes.indexOf(BACKSLASH);
-    for (let end = bytes.indexOf(NEWLINE, start); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-      rows.push(this.#row(bytes, start, end));
-      this.#lastBytes = bytes;
-      this.#lastStart = start;
-      this.#lastEnd = end;
-      start = end + 1;
-    }
-    this.#pieces = start < bytes.length ? [bytes.subarray(start)] : [];
-  }
-
-  #row(bytes: Buffer, start: number, end: number): Row {
+  #row(bytes: Buffer, start: number, end: number): void {
     const relation = this.#relation;
     this.#writer.begin();
     const last = relation.columnCount - 1;
@@ -72,7 +57,6 @@ export class CopyTextReader {
       this.#cell(index, bytes, at, stop);
       at = stop + 1;
     }
-    return this.#writer.end(relation.table, null);
   }
 
   #cell(index: number, bytes: Buffer, start: number, end: number): void {

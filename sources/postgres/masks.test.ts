@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { MaskKind } from '../../shared/config/column-rules.ts';
+import { RowPages } from '../../shared/record/row-pages.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import { UNCHANGED, type Value } from '../../shared/record/value.ts';
 import { type ColumnSpec, version } from '../../test/contract/postgres-tables.ts';
@@ -30,7 +31,10 @@ function streamed(relation: Relation, cell: string | null | typeof UNCHANGED): V
 
 /** The same as COPY gives it. */
 function copied(relation: Relation, cell: string | null): Value | undefined {
-  const [row] = new CopyTextReader(relation, new RowWriter()).read(Buffer.from(`1\t${cell ?? '\\N'}\tend\n`));
+  const line = Buffer.from(`1\t${cell ?? '\\N'}\tend\n`);
+  const rows = new RowPages(relation.table);
+  new CopyTextReader(relation, new RowWriter()).read(line, 0, line.length, rows);
+  const [row] = rows;
   expect([row?.values()[0], row?.values()[2]]).toEqual([1, 'end']);
   return row?.values()[1];
 }

@@ -1,9 +1,9 @@
-import type { CdcRecord } from '../../shared/record/record.ts';
+import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 
-/** What a row weighs in memory beside its bytes. */
-export const ROW_OVERHEAD_BYTES = 200;
+/** Rows, of which there are so many. */
+export type ReadRows = Iterable<Row> & { readonly length: number };
 
 export function schemaRecord(table: TableSchema, transaction: string): CdcRecord {
   return { kind: 'schemaChange', table, position: { transaction, ordinal: 0 } };
@@ -13,16 +13,28 @@ export function truncateRecord(table: TableSchema, transaction: string): CdcReco
   return { kind: 'truncate', table, position: { transaction, ordinal: 0 }, committedAtMicros: 0, version: 0 };
 }
 
-/** Rows that were read, numbered from `first` at a place of the stream. */
-export function readRecords(rows: readonly Row[], transaction: string, first = 0): CdcRecord[] {
-  const committedAtMicros = Date.now() * 1000;
-  return rows.map((row, index) => ({
-    kind: 'read',
-    table: row.table,
-    before: null,
-    after: row,
-    position: { transaction, ordinal: first + index + 1 },
-    committedAtMicros,
-    version: 0,
-  }));
+/** Rows that were read, numbered from `first` at a place of the stream; each becomes a record when it is come to. */
+export class ReadRecords implements Iterable<RowRecord> {
+  readonly #rows: ReadRows;
+  readonly #transaction: string;
+  readonly #first: number;
+  readonly #committedAtMicros = Date.now() * 1000;
+
+  constructor(rows: ReadRows, transaction: string, first = 0) {
+    this.#rows = rows;
+    this.#transaction = transaction;
+    this.#first = first;
+  }
+
+  get length(): number {
+    return this.#rows.length;
+  }
+
+  *[Symbol.iterator](): Generator<RowRecord, void> {
+    const [transaction, committedAtMicros] = [this.#transaction, this.#committedAtMicros];
+    let ordinal = this.#first;
+    for (const row of this.#rows) {
+      yield { kind: 'read', table: row.table, before: null, after: row, position: { transaction, ordinal: ++ordinal }, committedAtMicros, version: 0 };
+    }
+  }
 }

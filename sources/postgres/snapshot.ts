@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/observe/log.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
+import { RowPages } from '../../shared/record/row-pages.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { ChunkWindow } from '../snapshot/chunk-window.ts';
@@ -15,20 +16,23 @@ import { type CatalogTable, topicKeyOf, type SchemaRules, type TableVersion, toT
 import { CHUNK_BYTES, type ChunkRows, readChunk } from './chunk-reader.ts';
 import { connect, disconnect, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
+import { copyOut } from './copy-out.ts';
 import { CopyTextReader } from './copy-text.ts';
 import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
 import { Relation } from './relation.ts';
 import { isRefusal, judgeSignal } from './signals.ts';
 import { keyOrder, parseName, planRanges, qualified, splitFile, writersAreOver } from './snapshot-plan.ts';
-import { readRecords, ROW_OVERHEAD_BYTES, schemaRecord, truncateRecord } from './snapshot-records.ts';
+import { ReadRecords, type ReadRows, schemaRecord, truncateRecord } from './snapshot-records.ts';
 import { buildCopyTable, READ_IN_ORDER, WRITE_MARK } from './statements.ts';
-import { closeView, copyOut, openView, type TableView } from './table-view.ts';
+import { closeView, openView, type TableView } from './table-view.ts';
 import { isVisible, parseVisibility, type Visibility } from './visibility.ts';
 
 const MIN_CHUNK_ROWS = 10;
 /** Before anything is known of the size of a table's rows. */
 const FIRST_CHUNK_ROWS = 1000;
+/** Rows of a table without a key are handed on in parts of this weight. */
+const PART_BYTES = 256 * 1024;
 /** After this long it is said what is waited for. */
 const PATIENCE_MS = 10_000;
 /** Where rows stand that were read before the stream began. */
@@ -69,6 +73,7 @@ interface HandedOn {
 
 export interface SnapshotBatch {
   readonly records: CdcRecord[];
+  readonly reads?: ReadRecords | undefined;
   readonly bytes: number;
   readonly snapshot: SnapshotProgress;
 }
@@ -187,7 +192,7 @@ export class Snapshotter {
     this.#chunks.delete(chunk.id);
     this.#underWay.end(chunk.underWay);
     const isSeen = (xid: number) => isVisible(chunk.visibility, xid);
-    const rows = this.#windows.get(chunk.name) === chunk.window ? chunk.window?.select(chunk.read?.rows ?? [], isSeen) : undefined;
+    const rows = this.#windows.get(chunk.name) === chunk.window ? chunk.window?.select<ReadRows>(chunk.read?.rows ?? [], isSeen) : undefined;
     for (const [name, window] of this.#windows) window.forget(this.#underWay.seenByAll(name, isSeen));
     if (rows === undefined) chunk.passed.resolve(this.#again(chunk));
     else this.#handOn(chunk, rows, formatLsn(message.lsn));
@@ -432,7 +437,7 @@ export class Snapshotter {
     const limit = this.#rowLimits.get(name) ?? Math.min(FIRST_CHUNK_ROWS, this.#options.config.settings.SNAPSHOT_CHUNK_SIZE);
     const where = bothOf(this.#filterOf(name), this.#tableProgress(name)?.where ?? null);
     const read = await readChunk(client, view, this.#versionOf(view), { range, limit, where });
-    if (read !== undefined && read.rows.length > 0) this.#rowLimits.set(name, this.#limitFor(read.bytes / read.rows.length));
+    if (read !== undefined && read.rows.length > 0) this.#rowLimits.set(name, this.#limitFor(read.rows.byteLength / read.rows.length));
     return read;
   }
 
@@ -452,7 +457,7 @@ export class Snapshotter {
   }
 
   /** Publishes a chunk's rows together with what is then left. */
-  #handOn(chunk: Chunk, rows: readonly Row[], position: string): void {
+  #handOn(chunk: Chunk, rows: ReadRows, position: string): void {
     const { name, read } = chunk;
     const before = this.#requireProgress(name);
     const rest = moveOn(chunk);
@@ -465,7 +470,7 @@ export class Snapshotter {
     });
     const records = read === undefined ? [] : [schemaRecord(read.table, position)];
     this.#handedOn.push({ age: this.#age, chunk, rest });
-    this.#options.publish({ records: [...records, ...readRecords(rows, position)], bytes: read?.bytes ?? 0, snapshot: this.#progress });
+    this.#options.publish({ records, reads: new ReadRecords(rows, position), bytes: read?.rows.byteLength ?? 0, snapshot: this.#progress });
     if (this.isDone) this.#options.log.info('snapshot: done');
     else this.#wake();
   }
@@ -496,28 +501,32 @@ export class Snapshotter {
     const before = this.#requireProgress(name);
     const truncate = before.startsOver ? [truncateRecord(table, START)] : [];
     this.#advance(name, { ...before, state: 'running', rows: 0, startsOver: true, note: null });
-    await this.#emit([schemaRecord(table, START), ...truncate], 0);
+    await this.#emit([schemaRecord(table, START), ...truncate]);
     const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
     const names = columns.map((column) => column.name);
+    let rows = new RowPages(table);
     let count = 0;
-    for await (const piece of copyOut(client, buildCopyTable(view.table, names, this.#filterOf(name)))) {
-      const rows = reader.read(piece);
-      const records = readRecords(rows, START, count);
+    const handOn = async () => {
+      const reads = new ReadRecords(rows, START, count);
+      const { byteLength } = rows;
       count += rows.length;
+      rows = new RowPages(table);
       this.#advance(name, { ...this.#requireProgress(name), rows: count });
-      await this.#emit(
-        records,
-        rows.reduce((sum, row) => sum + row.byteLength + ROW_OVERHEAD_BYTES, 0),
-      );
-    }
+      await this.#emit([], byteLength, reads);
+    };
+    await copyOut(client, buildCopyTable(view.table, names, this.#filterOf(name)), {
+      onRow: (bytes, start, end) => reader.read(bytes, start, end, rows),
+      onPiece: () => (rows.byteLength < PART_BYTES ? undefined : handOn()),
+    });
+    await handOn();
     await closeView(client);
     this.#advance(name, { ...before, state: 'done', rows: count, rest: [], startsOver: false, note: toNote(view) });
-    await this.#emit([], 0);
+    await this.#emit([]);
   }
 
-  async #emit(records: CdcRecord[], bytes: number): Promise<void> {
+  async #emit(records: CdcRecord[], bytes = 0, reads?: ReadRecords): Promise<void> {
     if (this.#isStopped) return;
-    await Promise.race([this.#options.emit({ records, bytes, snapshot: this.#progress }), this.#stopped.promise]);
+    await Promise.race([this.#options.emit({ records, reads, bytes, snapshot: this.#progress }), this.#stopped.promise]);
   }
 
   #hasSeen(xid: number, commitPosition: string, name: string): boolean {

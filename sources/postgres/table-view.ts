@@ -1,5 +1,4 @@
 import type { Client } from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
 import type { TableRef } from '../../shared/record/table-schema.ts';
 import { type CatalogTable, describeTables } from './catalog.ts';
 import { buildLock } from './statements.ts';
@@ -33,11 +32,6 @@ export async function openView(client: Client, ref: TableRef): Promise<TableView
 
 export async function closeView(client: Client): Promise<void> {
   await client.query('COMMIT');
-}
-
-/** The output of a `COPY … TO STDOUT`, piece by piece. */
-export function copyOut(client: Client, sql: string): AsyncIterable<Buffer> {
-  return client.query(copyTo(sql)) as AsyncIterable<Buffer>;
 }
 
 async function lock(client: Client, ref: TableRef): Promise<boolean> {

@@ -85,8 +85,8 @@ export class ChunkWindow {
     }
   }
 
-  /** The rows of a chunk to publish at its mark; undefined when the chunk has to be read again. */
-  select(rows: readonly Row[], isVisible: IsVisible): readonly Row[] | undefined {
+  /** The rows of a chunk to publish at its mark, themselves where all of them are; undefined when the chunk has to be read again. */
+  select<Rows extends Iterable<Row>>(rows: Rows, isVisible: IsVisible): Rows | readonly Row[] | undefined {
     for (const transaction of this.#lost) if (!isVisible(transaction)) return undefined;
     if (this.#truncatedBy !== undefined && !isVisible(this.#truncatedBy)) return [];
     if (this.#touched.size === 0) return rows;

@@ -116,7 +116,7 @@ export class SourceRun {
   #emit(batch: RecordBatch): Promise<void> | undefined {
     if (this.#isWaiting) this.overlaps++;
     this.largestBatch = Math.max(this.largestBatch, batch.bytes);
-    for (const record of batch.records) this.#take(record);
+    for (const record of [...batch.records, ...(batch.reads ?? [])]) this.#take(record);
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
     this.#log = batch.log ?? this.#log;
     const stopped = Object.entries({ ...this.#stopped, ...batch.stopped }).filter(([, stop]) => stop !== null);
