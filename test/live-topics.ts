@@ -4,7 +4,7 @@ import { type Environment, readOptions, throwIfProblems } from '../shared/config
 import { SOURCE_OPTIONS, type SourceSettings } from '../shared/config/source-options.ts';
 import { silentLogger } from '../shared/observe/log.ts';
 import { createKafka, type KafkaConfig, kafkaConfig } from '../topics/kafka/connection.ts';
-import type { FetchedRecord } from '../topics/kafka/fast-fetch.ts';
+import type { FetchedRecord } from '../topics/kafka/fetched-record.ts';
 import { GroupConsumer } from '../topics/kafka/group-consumer.ts';
 import { createCluster, READ_UNCOMMITTED } from '../topics/kafka/kafkajs-internals.ts';
 

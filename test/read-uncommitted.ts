@@ -1,6 +1,6 @@
 import { createCluster, READ_UNCOMMITTED } from '../topics/kafka/kafkajs-internals.ts';
 import type { KafkaConfig } from '../topics/kafka/connection.ts';
-import type { FetchedRecord } from '../topics/kafka/fast-fetch.ts';
+import type { FetchedRecord } from '../topics/kafka/fetched-record.ts';
 import type { ReadRecord } from './live-topics.ts';
 
 export interface RawRecord extends ReadRecord {

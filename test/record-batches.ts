@@ -91,3 +91,11 @@ export async function decodeByOurs(bytes: Buffer): Promise<{ readonly records: r
   const decode = require(BATCH_DECODER) as (decoder: object) => Promise<{ readonly records: readonly DecodedRecord[] }>;
   return decode(new KafkaDecoder(bytes));
 }
+
+/** A partition's part of a fetch's answer, whose length stands before it, among `beside` more bytes of other partitions. */
+export async function decodeAnswer(bytes: Buffer, beside = 0): Promise<readonly DecodedRecord[]> {
+  const decode = require('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js') as (decoder: object) => Promise<readonly DecodedRecord[]>;
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(bytes.length);
+  return decode(new KafkaDecoder(Buffer.concat([length, bytes, Buffer.alloc(beside)])));
+}

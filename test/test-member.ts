@@ -2,7 +2,7 @@ import { createMemoryLog } from './memory-logger.ts';
 import { liveSettings } from './live-topics.ts';
 import type { Environment } from '../shared/config/options.ts';
 import type { CdcError } from '../shared/errors/cdc-error.ts';
-import { type AssignedPartition, type Delivered, type Delivery, type StoredOffset, Subscriber } from '../topics/subscriber.ts';
+import { type AssignedPartition, type ChangeRecord, type Delivery, type RefusedRecord, type StoredOffset, Subscriber } from '../topics/subscriber.ts';
 
 export interface MemberOptions {
   readonly groupId: string;
@@ -12,6 +12,11 @@ export interface MemberOptions {
   readonly storedOffsets?: readonly StoredOffset[];
   /** Called with each delivery, after it was noted; a promise holds further ones back. */
   readonly onDelivery?: (member: TestMember, delivery: Delivery) => Promise<void> | undefined;
+}
+
+/** A record that was delivered, with where it came from. */
+export interface Delivered extends RefusedRecord {
+  readonly record: ChangeRecord;
 }
 
 /** A member of a consumer group that notes what it is given. */
@@ -94,8 +99,9 @@ export class TestMember {
     await this.running.catch(() => undefined);
   }
 
-  #note({ topic, partition, records, nextOffset }: Delivery): void {
-    this.records.set(topic, [...(this.records.get(topic) ?? []), ...records]);
+  #note({ topic, partition, records, origins, nextOffset }: Delivery): void {
+    const delivered = origins.map((origin, index) => ({ record: records[index] as ChangeRecord, partition, origin }));
+    this.records.set(topic, [...(this.records.get(topic) ?? []), ...delivered]);
     this.ends.set(`${topic}/${partition}`, { topic, partition, offset: nextOffset });
     this.#wake();
   }

@@ -17,7 +17,7 @@ export class EnvelopeDecoder {
   readonly #topic: string;
   readonly #reader = new RowReader(Buffer.alloc(0));
   readonly #columnByField: ReadonlyMap<string, number>;
-  readonly #meta: DecodedMeta = { bytes: Buffer.alloc(0), positionAt: 0, committedAtMicros: 0, version: 0 };
+  readonly #meta: DecodedMeta = { positionAt: 0, committedAt: 0, version: 0 };
 
   constructor(table: TableSchema, topic: string) {
     this.table = table;
@@ -52,7 +52,8 @@ export class EnvelopeDecoder {
     const afterEnd = reader.position;
     for (let text = 0; text < 3; text++) reader.skipSized();
     reader.skipVarint();
-    const committedAtMicros = Number(reader.long());
+    const committedAt = reader.position;
+    reader.skipVarint();
     for (let text = 0; text < 4; text++) reader.skipSized();
     if (reader.isPresent()) reader.skipSized();
     const positionAt = reader.position;
@@ -62,15 +63,15 @@ export class EnvelopeDecoder {
     this.#skipTransaction();
     const version = Number(reader.long());
     const unchanged = this.#unchanged();
-    if (op === 't') return { kind: 'truncate', table: this.table, position: positionIn(bytes, positionAt), committedAtMicros, version };
+    if (op === 't')
+      return { kind: 'truncate', table: this.table, position: positionIn(bytes, positionAt), committedAtMicros: longIn(bytes, committedAt), version };
     const kind = KINDS[op];
     if (kind === undefined) throw new RangeError(`no op ${op}`);
     const before = beforeStart < 0 ? null : new Row(this.table, bytes, beforeStart, beforeEnd, null);
     const after = afterStart < 0 ? null : new Row(this.table, bytes, afterStart, afterEnd, unchanged);
     const meta = this.#meta;
-    meta.bytes = bytes;
     meta.positionAt = positionAt;
-    meta.committedAtMicros = committedAtMicros;
+    meta.committedAt = committedAt;
     meta.version = version;
     return new DecodedRow(kind, before, after, meta);
   }
@@ -111,39 +112,48 @@ export class EnvelopeDecoder {
 
 /** What a record keeps beside its rows. One for all records of a decoder: each copies it. */
 interface DecodedMeta {
-  bytes: Buffer;
   positionAt: number;
-  committedAtMicros: number;
+  committedAt: number;
   version: number;
 }
 
-/** A row record that reads its position only when it is asked for it: sinks want the last one of a batch. */
+/** A row record that reads its position and its time only when it is asked for them: sinks want those of a batch's last one. */
 class DecodedRow implements RowRecord {
   readonly kind: RowKind;
   readonly before: Row | null;
   readonly after: Row | null;
-  readonly committedAtMicros: number;
   readonly version: number;
-  readonly #bytes: Buffer;
   readonly #positionAt: number;
+  readonly #committedAt: number;
 
-  constructor(kind: RowKind, before: Row | null, after: Row | null, { bytes, positionAt, committedAtMicros, version }: DecodedMeta) {
+  constructor(kind: RowKind, before: Row | null, after: Row | null, { positionAt, committedAt, version }: DecodedMeta) {
     this.kind = kind;
     this.before = before;
     this.after = after;
-    this.committedAtMicros = committedAtMicros;
     this.version = version;
-    this.#bytes = bytes;
     this.#positionAt = positionAt;
+    this.#committedAt = committedAt;
   }
 
   get table(): TableSchema {
-    return (this.after ?? (this.before as Row)).table;
+    return this.#image.table;
   }
 
   get position(): SourcePosition {
-    return positionIn(this.#bytes, this.#positionAt);
+    return positionIn(this.#image.bytes, this.#positionAt);
   }
+
+  get committedAtMicros(): number {
+    return longIn(this.#image.bytes, this.#committedAt);
+  }
+
+  get #image(): Row {
+    return this.after ?? (this.before as Row);
+  }
+}
+
+function longIn(bytes: Buffer, at: number): number {
+  return Number(new RowReader(bytes, at).long());
 }
 
 function positionIn(bytes: Buffer, at: number): SourcePosition {

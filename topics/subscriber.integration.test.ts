@@ -268,9 +268,9 @@ describe('two members of a group', () => {
     const written = new Set<string>();
     const write = async (
       member: TestMember,
-      { topic, partition, records, nextOffset }: Parameters<NonNullable<ConstructorParameters<typeof TestMember>[0]['onDelivery']>>[1],
+      { topic, partition, origins, nextOffset }: Parameters<NonNullable<ConstructorParameters<typeof TestMember>[0]['onDelivery']>>[1],
     ) => {
-      for (const { origin } of records) written.add(`${topic}/${partition}/${origin.offset}`);
+      for (const { offset } of origins) written.add(`${topic}/${partition}/${offset}`);
       await member.subscriber.commit([{ topic, partition, offset: nextOffset }]).catch((error: unknown) => {
         if ((error as { context?: { isRebalance?: boolean } }).context?.isRebalance !== true) throw error;
       });

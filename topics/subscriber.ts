@@ -9,7 +9,7 @@ import { parseTableSchema } from './avro/table-schemas.ts';
 import { schemaIdOf, WIRE_HEADER_BYTES } from './avro/wire-format.ts';
 import { EnvelopeDecoder } from './envelope-decoder.ts';
 import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
-import type { FetchedRecord } from './kafka/fast-fetch.ts';
+import type { FetchedRecord } from './kafka/fetched-record.ts';
 import { type FetchedRecords, GroupConsumer } from './kafka/group-consumer.ts';
 import type { AssignedPartition, PartitionOffset, StoredOffset } from './kafka/group-offsets.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
@@ -21,19 +21,16 @@ export type { AssignedPartition, PartitionOffset, StoredOffset } from './kafka/g
 const LOOK_INTERVAL_MS = 5000;
 const FIRST_LOOK_INTERVAL_MS = 1000;
 
-/** One record of a table topic, with where it came from. */
-export interface Delivered {
-  readonly record: RowRecord | TruncateRecord;
-  readonly partition: number;
-  /** The record as Kafka has it: offset, key and value. */
-  readonly origin: FetchedRecord;
-}
+/** What a table topic holds. */
+export type ChangeRecord = RowRecord | TruncateRecord;
 
 export interface Delivery {
   readonly topic: string;
   readonly partition: number;
-  /** Records in order; tombstones are left out. */
-  readonly records: readonly Delivered[];
+  /** In order; tombstones are left out. */
+  readonly records: readonly ChangeRecord[];
+  /** The same records as Kafka has them: offset, key and value. */
+  readonly origins: readonly FetchedRecord[];
   readonly bytes: number;
   /** What to commit once these records, and all before them, are durable. */
   readonly nextOffset: bigint;
@@ -250,22 +247,24 @@ export class Subscriber {
   #deliver({ topic, partition, messages, nextOffset, lag }: FetchedRecords): Promise<void> | undefined {
     const { handlers } = this.#options;
     const skipped = this.#skipped.get(topic);
-    const records: Delivered[] = [];
+    const records: ChangeRecord[] = [];
+    const origins: FetchedRecord[] = [];
     let bytes = 0;
     for (const message of messages) {
       if (message.valueEnd < message.valueStart || skipped?.has(placeOf(partition, message)) === true) continue;
       try {
-        records.push({ record: this.#decode(topic, message), partition, origin: message });
+        records.push(this.#decode(topic, message));
+        origins.push(message);
       } catch (error) {
-        if (records.length > 0) void handlers.deliver({ topic, partition, records, bytes, nextOffset: BigInt(message.offsetNumber), lag });
+        if (records.length > 0) void handlers.deliver({ topic, partition, records, origins, bytes, nextOffset: BigInt(message.offsetNumber), lag });
         return this.#refuse(topic, error, { partition, origin: message });
       }
       bytes += message.valueEnd - message.valueStart;
     }
-    return handlers.deliver({ topic, partition, records, bytes, nextOffset, lag });
+    return handlers.deliver({ topic, partition, records, origins, bytes, nextOffset, lag });
   }
 
-  #decode(topic: string, { bytes, valueStart, valueEnd }: FetchedRecord): RowRecord | TruncateRecord {
+  #decode(topic: string, { bytes, valueStart, valueEnd }: FetchedRecord): ChangeRecord {
     if (valueEnd - valueStart < WIRE_HEADER_BYTES)
       throw new CdcError('PARSE_FAILED', `A record of ${topic} is not in Confluent's wire format.`, { context: { topic } });
     const id = schemaIdOf(bytes, topic, valueStart);

@@ -29,7 +29,7 @@ function deliver({ records }: Delivery): undefined {
     startedAt = performance.now();
     cpuAtStart = usageOf(process.pid).cpuSeconds;
   }
-  if (mode === 'values') for (const { record } of records) if (record.kind !== 'truncate') (record.after ?? record.before)?.values();
+  if (mode === 'values') for (const record of records) if (record.kind !== 'truncate') (record.after ?? record.before)?.values();
   count += records.length;
   if (count >= Number(expected)) report();
 }

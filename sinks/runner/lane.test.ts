@@ -15,7 +15,16 @@ const assigned = (partition: number, offset: bigint, end: bigint): AssignedParti
   isCommitted: true,
   isReset: false,
 });
-const delivery = (part: Partial<Delivery>): Delivery => ({ topic: 'shop.public.orders', partition: 0, records: [], bytes: 0, nextOffset: 0n, lag: 0, ...part });
+const delivery = (part: Partial<Delivery>): Delivery => ({
+  topic: 'shop.public.orders',
+  partition: 0,
+  records: [],
+  origins: [],
+  bytes: 0,
+  nextOffset: 0n,
+  lag: 0,
+  ...part,
+});
 
 test('the lag counts partitions of which nothing has been fetched', () => {
   const lane = new Lane('shop.public.orders');

@@ -1,12 +1,14 @@
 import type { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Checkpoint } from '../../shared/connector/sink.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
-import type { AssignedPartition, Delivered, Delivery, PartitionOffset, RefusedRecord } from '../../topics/subscriber.ts';
+import type { AssignedPartition, ChangeRecord, Delivery, PartitionOffset, RefusedRecord } from '../../topics/subscriber.ts';
+import { Origins } from './origins.ts';
 
 /** What one flush takes out of a lane. */
 export interface LaneBatch {
   readonly generation: number;
-  readonly records: readonly Delivered[];
+  readonly records: readonly ChangeRecord[];
+  readonly origins: Origins;
   readonly bytes: number;
   /** What to commit once the records are durable. */
   readonly offsets: ReadonlyMap<number, bigint>;
@@ -17,7 +19,7 @@ export interface LaneBatch {
 export type LaneState = 'running' | 'retrying' | 'stopped';
 
 /** About what a record takes in memory beside the bytes of its value. */
-const RECORD_OVERHEAD_BYTES = 400;
+const RECORD_OVERHEAD_BYTES = 300;
 
 interface Progress {
   /** All before this is durable in the target. */
@@ -39,7 +41,8 @@ export class Lane {
   lastVersion = 0;
   readonly #partitions = new Map<number, Progress>();
   #topicId: string | undefined;
-  #records: Delivered[] = [];
+  #records: ChangeRecord[] = [];
+  #origins = new Origins();
   #bytes = 0;
   #writingMemory = 0;
   #offsets = new Map<number, bigint>();
@@ -94,8 +97,10 @@ export class Lane {
     this.blocked = undefined;
   }
 
-  add({ partition, records, bytes, nextOffset, lag }: Delivery, nowMs: number): void {
+  add(delivery: Delivery, nowMs: number): void {
+    const { partition, records, bytes, nextOffset, lag } = delivery;
     if (this.#offsets.size === 0) this.#since = nowMs;
+    this.#origins.add(delivery);
     for (const record of records) this.#records.push(record);
     this.#bytes += bytes;
     this.#offsets.set(partition, nextOffset);
@@ -110,7 +115,7 @@ export class Lane {
   take(generation: number): LaneBatch {
     const offsets = this.#offsets;
     const checkpoint = this.#topicId === undefined ? undefined : { topic: this.topic, topicId: this.#topicId, offsets };
-    const batch = { generation, records: this.#records, bytes: this.#bytes, offsets, checkpoint };
+    const batch = { generation, records: this.#records, origins: this.#origins, bytes: this.#bytes, offsets, checkpoint };
     this.#writingMemory = memoryOf(batch.bytes, batch.records.length);
     this.clear();
     return batch;
@@ -136,6 +141,7 @@ export class Lane {
 
   clear(): void {
     this.#records = [];
+    this.#origins = new Origins();
     this.#bytes = 0;
     this.#offsets = new Map();
   }

@@ -198,7 +198,7 @@ class SinkRunner {
 
   async #write(lane: Lane, batch: LaneBatch): Promise<void> {
     const startedAt = performance.now();
-    const last = batch.records.at(-1)?.record;
+    const last = batch.records.at(-1);
     const written = batch.records.length === 0 ? undefined : await this.#writeUntilDone(lane, batch);
     if (written !== undefined) failAt('after-load-before-offsets');
     await this.#commit(lane, batch);
@@ -328,6 +328,6 @@ class SinkRunner {
 }
 
 /** The record that an error of a batch names. */
-function recordOf({ context }: CdcError, { records }: LaneBatch): RefusedRecord | undefined {
-  return records.find(({ partition, origin }) => partition === context['partition'] && origin.offset === context['offset']);
+function recordOf({ context }: CdcError, { origins }: LaneBatch): RefusedRecord | undefined {
+  return origins.find(context['partition'], context['offset']);
 }

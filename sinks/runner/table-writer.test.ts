@@ -7,9 +7,9 @@ import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import { TABLES } from '../../test/scripted-log.ts';
 import type { DeadLetter } from '../../topics/dead-letters.ts';
-import { FetchedRecord } from '../../topics/kafka/fast-fetch.ts';
-import type { Delivered } from '../../topics/subscriber.ts';
+import { FetchedRecord } from '../../topics/kafka/fetched-record.ts';
 import { Lane, type LaneBatch } from './lane.ts';
+import { Origins } from './origins.ts';
 import { TableWriter } from './table-writer.ts';
 
 const TOPIC = 'shop.public.orders';
@@ -56,24 +56,25 @@ class PickySink implements Sink {
   }
 }
 
-function delivered(id: number): Delivered {
+function recordOf(id: number): RowRecord {
   const row = writer.row(orders as NonNullable<typeof orders>, [id, 'a']);
   const position = { transaction: '1', ordinal: id };
-  const record: RowRecord = { kind: 'insert', table: row.table, before: null, after: row, position, committedAtMicros: 1, version: id };
-  const context = { producerId: '1', inTransaction: false, isControlBatch: false, baseOffset: 0, firstTimestamp: 0, maxTimestamp: 0, isLogAppendTime: false };
-  const place = { keyStart: 0, keyEnd: 0, valueStart: 0, valueEnd: 0, headers: {}, timestampDelta: 0 };
-  return { record, partition: 2, origin: new FetchedRecord({ context, bytes: Buffer.alloc(0), offset: 1000 + id, ...place }) };
+  return { kind: 'insert', table: row.table, before: null, after: row, position, committedAtMicros: 1, version: id };
 }
 
+/** A record without key and value, at offset 1000 and its id. */
+function originOf(id: number): FetchedRecord {
+  const context = { producerId: '1', inTransaction: false, isControlBatch: false, firstTimestamp: 0, maxTimestamp: 0, isLogAppendTime: false };
+  return new FetchedRecord({ ...context, baseOffset: 1000 + id }, { bytes: Buffer.from([0, 0, 1, 1, 0]), start: 0, valueStart: 4, valueEnd: 3 });
+}
+
+/** Its records came in two deliveries. */
 function batchOf(count: number): LaneBatch {
   const offsets = new Map([[2, BigInt(1000 + count)]]);
-  return {
-    generation: 1,
-    records: Array.from({ length: count }, (_, id) => delivered(id)),
-    bytes: 1,
-    offsets,
-    checkpoint: { topic: TOPIC, topicId: 'a', offsets },
-  };
+  const ids = Array.from({ length: count }, (_, id) => id);
+  const origins = new Origins();
+  for (const part of [ids.slice(0, count / 4), ids.slice(count / 4)]) origins.add({ partition: 2, origins: part.map(originOf) });
+  return { generation: 1, records: ids.map(recordOf), origins, bytes: 1, offsets, checkpoint: { topic: TOPIC, topicId: 'a', offsets } };
 }
 
 function writerOf(sink: Sink, onBadRecord: 'stop' | 'dead-letter') {

@@ -3,8 +3,9 @@ import type { Checkpoint, Sink } from '../../shared/connector/sink.ts';
 import { CdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { DeadLetterQueue } from '../../topics/dead-letters.ts';
-import type { Delivered } from '../../topics/subscriber.ts';
+import type { ChangeRecord } from '../../topics/subscriber.ts';
 import type { Lane, LaneBatch } from './lane.ts';
+import type { Origins } from './origins.ts';
 
 export interface Written {
   readonly records: number;
@@ -31,15 +32,18 @@ export class TableWriter {
   }
 
   /** Resolves when all records are durable in the target or set aside. */
-  async write(lane: Lane, { records, checkpoint }: LaneBatch): Promise<Written> {
-    let [written, bytes] = [0, 0];
-    const parts = splitBySchema(records);
-    for (const [index, { table, part }] of parts.entries()) {
+  async write(lane: Lane, { records, origins, checkpoint }: LaneBatch): Promise<Written> {
+    let [written, bytes, from] = [0, 0, 0];
+    while (from < records.length) {
+      const end = endOfSchema(records, from);
+      const { table } = records[from] as ChangeRecord;
       if (lane.schema !== table) await this.#prepare(lane, table);
+      const part = { topic: lane.topic, records: slice(records, from, end), origins, from };
       // Only the last part brings the topic to where the batch ends.
-      const result = await this.#writePart(lane.topic, part, index === parts.length - 1 ? checkpoint : undefined);
+      const result = await this.#writePart(part, end === records.length ? checkpoint : undefined);
       written += result.records;
       bytes += result.bytes;
+      from = end;
     }
     return { records: written, bytes };
   }
@@ -49,17 +53,16 @@ export class TableWriter {
     lane.schema = table;
   }
 
-  async #writePart(topic: string, part: readonly Delivered[], checkpoint: Checkpoint | undefined): Promise<Written> {
+  async #writePart(part: BatchPart, checkpoint: Checkpoint | undefined): Promise<Written> {
     try {
-      const records = part.map(({ record }) => record);
-      const result = await this.#sink.writeBatch(records, this.#sink.checkpoints === undefined ? undefined : checkpoint);
+      const result = await this.#sink.writeBatch(part.records, this.#sink.checkpoints === undefined ? undefined : checkpoint);
       return { records: result.recordsWritten, bytes: result.bytesWritten };
     } catch (error) {
       const failure = toCdcError(error);
-      if (failure.action !== 'setAside') throw locate(failure, topic, part);
-      if (part.length > 1) return this.#writeHalves(topic, part, checkpoint);
-      if (this.#settings.ON_BAD_RECORD !== 'dead-letter') throw locate(failure, topic, part);
-      return this.#setAside(topic, part, failure);
+      if (failure.action !== 'setAside') throw locate(failure, part);
+      if (part.records.length > 1) return this.#writeHalves(part, checkpoint);
+      if (this.#settings.ON_BAD_RECORD !== 'dead-letter') throw locate(failure, part);
+      return this.#setAside(part, failure);
     }
   }
 
@@ -67,39 +70,52 @@ export class TableWriter {
    * The target refuses a batch as a whole: halving it finds the records that are to blame, each with about twice as many
    * attempts as the batch can be halved. What lies before the first of them is written, whatever becomes of it.
    */
-  async #writeHalves(topic: string, part: readonly Delivered[], checkpoint: Checkpoint | undefined): Promise<Written> {
-    const middle = Math.floor(part.length / 2);
-    const first = await this.#writePart(topic, part.slice(0, middle), undefined);
-    const second = await this.#writePart(topic, part.slice(middle), checkpoint);
+  async #writeHalves(part: BatchPart, checkpoint: Checkpoint | undefined): Promise<Written> {
+    const { records, from } = part;
+    const middle = Math.floor(records.length / 2);
+    const first = await this.#writePart({ ...part, records: records.slice(0, middle) }, undefined);
+    const second = await this.#writePart({ ...part, records: records.slice(middle), from: from + middle }, checkpoint);
     return { records: first.records + second.records, bytes: first.bytes + second.bytes };
   }
 
-  async #setAside(topic: string, part: readonly Delivered[], error: CdcError): Promise<Written> {
-    await this.#deadLetters.put(part.map(({ partition, origin: { offset, key, value } }) => ({ topic, partition, offset, key, value, error })));
+  async #setAside({ topic, origins, from }: BatchPart, error: CdcError): Promise<Written> {
+    const { partition, origin } = origins.at(from);
+    const { offset, key, value } = origin;
+    await this.#deadLetters.put([{ topic, partition, offset, key, value, error }]);
     this.#onSetAside(topic, error);
     return { records: 0, bytes: 0 };
   }
 }
 
+/** Records of one schema that lie together in a batch. */
+interface BatchPart {
+  readonly topic: string;
+  readonly records: readonly ChangeRecord[];
+  readonly origins: Origins;
+  /** The place of the first of them in the batch. */
+  readonly from: number;
+}
+
 /** The error, with where its records are. */
-function locate(error: CdcError, topic: string, part: readonly Delivered[]): CdcError {
-  const [first, last] = [part[0], part.at(-1)];
-  if (first === undefined || last === undefined) return error;
+function locate(error: CdcError, { topic, records, origins, from }: BatchPart): CdcError {
+  const [first, last] = [origins.at(from), origins.at(from + records.length - 1)];
   const place =
-    part.length === 1
+    records.length === 1
       ? { partition: first.partition, offset: first.origin.offset }
       : { fromOffset: `${first.partition}/${first.origin.offset}`, toOffset: `${last.partition}/${last.origin.offset}` };
   const context = { ...error.context, topic, ...place };
   return new CdcError(error.code, error.message, { remedy: error.remedy, context, cause: error.cause });
 }
 
-/** Records in runs of one schema, order kept. */
-function splitBySchema(records: readonly Delivered[]): { readonly table: TableSchema; readonly part: readonly Delivered[] }[] {
-  const parts: { table: TableSchema; part: Delivered[] }[] = [];
-  for (const delivered of records) {
-    const last = parts.at(-1);
-    if (last?.table === delivered.record.table) last.part.push(delivered);
-    else parts.push({ table: delivered.record.table, part: [delivered] });
-  }
-  return parts;
+/** Behind the last record from `from` on that has the schema of the first. */
+function endOfSchema(records: readonly ChangeRecord[], from: number): number {
+  const table = records[from]?.table;
+  let end = from + 1;
+  while (end < records.length && records[end]?.table === table) end++;
+  return end;
+}
+
+/** Nearly always the whole batch: then it is no copy. */
+function slice(records: readonly ChangeRecord[], from: number, end: number): readonly ChangeRecord[] {
+  return from === 0 && end === records.length ? records : records.slice(from, end);
 }

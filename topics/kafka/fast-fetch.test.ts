@@ -1,8 +1,18 @@
 import { crc32c } from '@node-rs/crc32';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { buildBatch, CONSUMER_BATCH, decodeByKafkajs, decodeByOurs, type DecodedRecord, loadOriginal, type WantedRecord } from '../../test/record-batches.ts';
+import {
+  buildBatch,
+  CONSUMER_BATCH,
+  decodeAnswer,
+  decodeByKafkajs,
+  decodeByOurs,
+  type DecodedRecord,
+  loadOriginal,
+  type WantedRecord,
+} from '../../test/record-batches.ts';
 import './fast-fetch.ts';
+import type { FetchedRecord } from './fetched-record.ts';
 import { KafkaBatch } from './kafkajs-internals.ts';
 
 const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)));
@@ -64,6 +74,25 @@ describe('bytes that are not a whole batch', () => {
     const unknown = buildBatch([PLAIN]);
     unknown[22] = (unknown[22] as number) | 5;
     await expect(decodeByOurs(withChecksum(unknown))).rejects.toMatchObject({ code: 'PARSE_FAILED', message: expect.stringContaining('number 5') });
+  });
+});
+
+describe('the part of an answer that is of one partition', () => {
+  const stored = [0, 2, 4].map((firstOffset) => buildBatch([PLAIN, PLAIN], { firstOffset, compression: firstOffset === 2 ? 'lz4' : 'none' }));
+  const whole = Buffer.concat(stored);
+  const offsetsIn = async (...answer: Parameters<typeof decodeAnswer>) => (await decodeAnswer(...answer)).map(({ offset }) => Number(offset));
+
+  test('has the records of all batches, up to the one that is cut off', async () => {
+    expect(await offsetsIn(whole)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(await offsetsIn(whole.subarray(0, whole.length - 1))).toEqual([0, 1, 2, 3]);
+    expect(await offsetsIn(whole.subarray(0, 30))).toEqual([]);
+    expect(await offsetsIn(Buffer.alloc(0))).toEqual([]);
+  });
+
+  test('keeps no more memory than five times itself', async () => {
+    const memoryOf = async (beside: number) => ((await decodeAnswer(whole, beside))[0] as unknown as FetchedRecord).bytes.buffer.byteLength;
+    expect(await memoryOf(whole.length * 3)).toBeGreaterThan(whole.length * 4);
+    expect(await memoryOf(whole.length * 20)).toBeLessThan(Math.max(whole.length * 5, Buffer.poolSize + 1));
   });
 });
 

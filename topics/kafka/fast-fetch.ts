@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { crc32c } from '@node-rs/crc32';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { COMPRESSION_ID, type Compression, decompress } from './compression.ts';
+import { type BatchContext, type FetchedRecord, scanRecords } from './fetched-record.ts';
 import { quietTimers } from './quiet-timers.ts';
 import { createRequest } from './request-bytes.ts';
 import { shareConnects } from './shared-connect.ts';
@@ -18,6 +19,12 @@ const require = createRequire(import.meta.url);
 const PARTIAL = 'KafkaJSPartialMessageError';
 const HEADER_BYTES = 61;
 const LOG_OVERHEAD = 12;
+/** Less than this is no batch, also for kafkajs. */
+const LEAST_BATCH_BYTES = 49;
+const MAGIC_AT = 16;
+const MAGIC = 2;
+/** From this part of an answer on, a partition's records stay in it: one of five. */
+const LARGE_PART = 5;
 const CRC_AT = 17;
 const ATTRIBUTES_AT = 21;
 const CODEC_BITS = 0x07;
@@ -26,93 +33,48 @@ const IN_TRANSACTION = 0x10;
 const CONTROL = 0x20;
 const ABORT_MARK = Buffer.from([0, 0, 0, 0]);
 
-type Headers = Record<string, Buffer | Buffer[]>;
-const NO_HEADERS: Headers = Object.freeze({});
-
-interface BatchContext {
-  readonly producerId: string;
-  readonly inTransaction: boolean;
-  readonly isControlBatch: boolean;
-  readonly baseOffset: number;
-  readonly firstTimestamp: number;
-  readonly maxTimestamp: number;
-  readonly isLogAppendTime: boolean;
-}
-
-/** One record, as a view on its batch; what is seldom asked for is worked out when it is. */
-export class FetchedRecord {
-  readonly headers: Headers;
-  readonly batchContext: BatchContext;
-  readonly attributes = 0;
-  readonly offsetNumber: number;
-  /** The memory that key and value lie in; an end below its start stands for null. */
-  readonly bytes: Buffer;
-  readonly keyStart: number;
-  readonly keyEnd: number;
-  readonly valueStart: number;
-  readonly valueEnd: number;
-  readonly #timestampDelta: number;
-
-  constructor(place: RecordPlace) {
-    this.batchContext = place.context;
-    this.bytes = place.bytes;
-    this.offsetNumber = place.offset;
-    this.#timestampDelta = place.timestampDelta;
-    this.keyStart = place.keyStart;
-    this.keyEnd = place.keyEnd;
-    this.valueStart = place.valueStart;
-    this.valueEnd = place.valueEnd;
-    this.headers = place.headers;
-  }
-
-  get key(): Buffer | null {
-    return this.keyEnd < this.keyStart ? null : this.bytes.subarray(this.keyStart, this.keyEnd);
-  }
-
-  get value(): Buffer | null {
-    return this.valueEnd < this.valueStart ? null : this.bytes.subarray(this.valueStart, this.valueEnd);
-  }
-
-  get offset(): string {
-    return String(this.offsetNumber);
-  }
-
-  get timestamp(): string {
-    const { isLogAppendTime, maxTimestamp, firstTimestamp } = this.batchContext;
-    return String(isLogAppendTime ? maxTimestamp : firstTimestamp + this.#timestampDelta);
-  }
-
-  get isControlRecord(): boolean {
-    return this.batchContext.isControlBatch;
-  }
-}
-
-/** Where a record lies. One for all records of a batch: each copies what it keeps. */
-interface RecordPlace {
-  readonly context: BatchContext;
-  readonly bytes: Buffer;
-  offset: number;
-  timestampDelta: number;
-  keyStart: number;
-  keyEnd: number;
-  valueStart: number;
-  valueEnd: number;
-  headers: Headers;
-}
-
 interface FetchDecoder {
   readonly buffer: Buffer;
   readonly offset: number;
   forward(bytes: number): void;
+  readInt32(): number;
+  canReadBytes(bytes: number): boolean;
+}
+
+/** All records of a partition in an answer, in place of kafkajs' own; what stands cut off at its end comes with the next one. */
+async function decodeMessages(decoder: FetchDecoder): Promise<readonly FetchedRecord[]> {
+  const size = decoder.readInt32();
+  if (size <= 0 || !decoder.canReadBytes(size)) return [];
+  const bytes = ownBytes(decoder.buffer, decoder.offset, decoder.offset + size);
+  decoder.forward(size);
+  if (bytes[MAGIC_AT] !== MAGIC) return decodeMessageSet(new Decoder(bytes), size);
+  const records: FetchedRecord[] = [];
+  for (let at = 0; bytes.length - at >= LEAST_BATCH_BYTES;) {
+    const end = endOfBatch(bytes, at);
+    if (end > bytes.length) break;
+    readBatch(bytes.subarray(at, end), records);
+    at = end;
+  }
+  return records;
 }
 
 /** Reads the record batch at the decoder's place, and moves the decoder behind it. */
 async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: readonly FetchedRecord[] }> {
   const start = decoder.offset;
-  const end = start + LOG_OVERHEAD + decoder.buffer.readInt32BE(start + 8);
+  const end = endOfBatch(decoder.buffer, start);
   if (end > decoder.buffer.length) throw Object.assign(new Error('the fetch ends within a record batch'), { name: PARTIAL });
-  const bytes = ownBytes(decoder.buffer, start, end);
   decoder.forward(end - start);
+  const records: FetchedRecord[] = [];
+  readBatch(decoder.buffer.subarray(start, end), records);
+  return { records };
+}
+
+function endOfBatch(bytes: Buffer, start: number): number {
+  return start + LOG_OVERHEAD + bytes.readInt32BE(start + 8);
+}
+
+/** Adds the records of a whole batch to `records`. */
+function readBatch(bytes: Buffer, records: FetchedRecord[]): void {
   if (crc32c(bytes.subarray(ATTRIBUTES_AT)) !== bytes.readUInt32BE(CRC_AT))
     throw new Error('a record batch has another checksum than it says: it was damaged on the way or on disk');
   const attributes = bytes.readInt16BE(ATTRIBUTES_AT);
@@ -126,14 +88,17 @@ async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: r
     isControlBatch: (attributes & CONTROL) !== 0,
   };
   const codec = codecOf(attributes & CODEC_BITS);
-  const records = codec === 'none' ? bytes.subarray(HEADER_BYTES) : decompress(codec, bytes.subarray(HEADER_BYTES));
-  return { records: new RecordScanner(records, context).records(bytes.readInt32BE(57)) };
+  const body = codec === 'none' ? bytes.subarray(HEADER_BYTES) : decompress(codec, bytes.subarray(HEADER_BYTES));
+  scanRecords(body, bytes.readInt32BE(57), context, records);
 }
 
-/** A small part of a large answer is copied: its records may wait for a while, and would keep all of the answer in memory. */
+/**
+ * A partition's part of an answer. Where it is a small one it is copied: its records may wait for a while, and would keep
+ * all of the answer in memory.
+ */
 function ownBytes(answer: Buffer, start: number, end: number): Buffer {
   const part = answer.subarray(start, end);
-  return part.length * 2 > answer.length ? part : Buffer.concat([part]);
+  return part.length * LARGE_PART >= answer.length ? part : Buffer.concat([part]);
 }
 
 function codecOf(id: number): Compression {
@@ -141,75 +106,6 @@ function codecOf(id: number): Compression {
   throw new CdcError('PARSE_FAILED', `Records are compressed with a codec that is not read here (number ${id}).`, {
     remedy: 'Write them with gzip, snappy, lz4, zstd or none; records that are there already stay as they are.',
   });
-}
-
-class RecordScanner {
-  readonly #bytes: Buffer;
-  readonly #place: RecordPlace;
-  #at = 0;
-
-  constructor(bytes: Buffer, context: BatchContext) {
-    this.#bytes = bytes;
-    this.#place = { context, bytes, offset: 0, timestampDelta: 0, keyStart: 0, keyEnd: 0, valueStart: 0, valueEnd: 0, headers: NO_HEADERS };
-  }
-
-  records(count: number): FetchedRecord[] {
-    const records: FetchedRecord[] = [];
-    for (let index = 0; index < count; index++) records.push(this.#record());
-    return records;
-  }
-
-  #record(): FetchedRecord {
-    const place = this.#place;
-    const length = this.#varint();
-    const end = this.#at + length;
-    this.#at++;
-    place.timestampDelta = this.#varint();
-    place.offset = place.context.baseOffset + this.#varint();
-    const keyLength = this.#varint();
-    place.keyStart = this.#at;
-    place.keyEnd = this.#at + keyLength;
-    this.#at += Math.max(keyLength, 0);
-    const valueLength = this.#varint();
-    place.valueStart = this.#at;
-    place.valueEnd = this.#at + valueLength;
-    this.#at += Math.max(valueLength, 0);
-    const headerCount = this.#varint();
-    place.headers = headerCount === 0 ? NO_HEADERS : this.#headers(headerCount);
-    this.#at = end;
-    return new FetchedRecord(place);
-  }
-
-  #headers(count: number): Headers {
-    const headers: Headers = {};
-    for (let index = 0; index < count; index++) {
-      const name = this.#sized()?.toString() ?? '';
-      const value = this.#sized() ?? Buffer.alloc(0);
-      const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
-      headers[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
-    }
-    return headers;
-  }
-
-  #sized(): Buffer | null {
-    const length = this.#varint();
-    if (length < 0) return null;
-    const start = this.#at;
-    this.#at += length;
-    return this.#bytes.subarray(start, this.#at);
-  }
-
-  /** Zig-zag; timestamps may be far apart, so beyond 28 bits it goes on with multiplication. */
-  #varint(): number {
-    const bytes = this.#bytes;
-    let byte = bytes[this.#at++] as number;
-    let zigzag = byte & 0x7f;
-    for (let factor = 0x80; byte > 0x7f; factor *= 0x80) {
-      byte = bytes[this.#at++] as number;
-      zigzag += (byte & 0x7f) * factor;
-    }
-    return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
-  }
 }
 
 interface AbortedTransaction {
@@ -290,6 +186,7 @@ class FetchedBatch {
  * of its aborted transactions up to its next abort mark (KIP-98, "READ_COMMITTED"). Several producers may interleave.
  */
 function withoutAborted(records: readonly FetchedRecord[], aborted: readonly AbortedTransaction[]): readonly FetchedRecord[] {
+  if (aborted.length === 0 && !hasMarks(records)) return records;
   const waiting = aborted
     .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) }))
     .toSorted((a, b) => a.firstOffset - b.firstOffset);
@@ -308,6 +205,15 @@ function withoutAborted(records: readonly FetchedRecord[], aborted: readonly Abo
   });
 }
 
+function hasMarks(records: readonly FetchedRecord[]): boolean {
+  let last: BatchContext | undefined;
+  for (const { batchContext } of records) {
+    if (batchContext !== last && batchContext.isControlBatch) return true;
+    last = batchContext;
+  }
+  return false;
+}
+
 function install(path: string, exports: unknown): void {
   const filename = require.resolve(path);
   const module = { id: filename, filename, loaded: true, exports, children: [], paths: [], path: '', parent: null, require, isPreloading: false };
@@ -320,7 +226,11 @@ function forgetLoaded(): void {
 }
 
 forgetLoaded();
+const Decoder = require('kafkajs/src/protocol/decoder.js') as new (bytes: Buffer) => FetchDecoder;
+/** Of brokers before 0.11. */
+const decodeMessageSet = require('kafkajs/src/protocol/messageSet/decoder.js') as (decoder: FetchDecoder, size: number) => Promise<readonly FetchedRecord[]>;
 install('kafkajs/src/protocol/recordBatch/v0/decoder.js', decodeBatch);
+install('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', decodeMessages);
 install('kafkajs/src/consumer/batch.js', FetchedBatch);
 install('kafkajs/src/protocol/request.js', createRequest);
 quietTimers();

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, KafkaConfig } from 'kafkajs';
 import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
 import { createKafka, kafkaErrorType, roundRobin, toKafkaError } from './connection.ts';
-import type { FetchedRecord } from './fast-fetch.ts';
+import type { FetchedRecord } from './fetched-record.ts';
 import { type AssignedPartition, commitOffsets, type PartitionOffset, readAssignment, readEnds, startFrom, type StoredOffset } from './group-offsets.ts';
 import { type Group, hookGroups } from './membership.ts';
 import { topicIdsOf } from './topic-ids.ts';

@@ -1,6 +1,6 @@
 import type { Admin, KafkaConfig } from 'kafkajs';
 import { createKafka, toKafkaError } from './connection.ts';
-import type { FetchedRecord } from './fast-fetch.ts';
+import type { FetchedRecord } from './fetched-record.ts';
 import { type Cluster, createCluster, KafkaBatch, READ_COMMITTED } from './kafkajs-internals.ts';
 
 const FETCH_BYTES = 1024 * 1024;
