@@ -111,6 +111,8 @@ describe('a registry that dies', () => {
     await untilOpen(uniqueName('gone'), async (other) => publishScript(other, []));
     await publisher.open();
     await publisher.addTables(TABLES);
+    void publisher.publish({ records: [], bytes: 0, isPastSetup: true });
+    await publisher.drain();
     await stack.kill('registry');
     void publisher.publish({ records: log, bytes: 1 });
     await publisher.drain();

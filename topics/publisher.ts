@@ -149,12 +149,11 @@ export class Publisher {
   }
 
   /**
-   * Creates topics of tables, and looks at what they hold already. Between `open` and the first `publish`. Schemas are
-   * registered at once at a first start, and each with its first record where a source goes on.
+   * Creates topics of tables, and looks at what they hold already. Between `open` and the first `publish`. Each schema is
+   * registered with its first record, or when the source has come by the state that its tables are in.
    */
   async addTables(tables: readonly TableSchema[]): Promise<void> {
-    if (this.#storedVersion === undefined) await this.#catalog.addTables(tables);
-    else await this.#catalog.expectTables(tables);
+    await this.#catalog.expectTables(tables);
     const topics = tables.map((table) => tableTopic(this.#options.settings.SOURCE_NAME, table));
     await this.#withReader(async (reader) => {
       await reader.addTopics(topics);

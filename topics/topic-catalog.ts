@@ -89,8 +89,8 @@ export class TopicCatalog {
   }
 
   /**
-   * The same, but registers each schema only when the first record of it comes. Where a source goes on, its database may
-   * be ahead of its log: a schema that is registered before an older one would make the registry refuse the older one.
+   * The same, but registers each schema only when the first record of it comes, or with `addExpected`. The database may be
+   * ahead of its log: a schema that is registered before an older one would make the registry refuse the older one.
    */
   async expectTables(tables: readonly TableSchema[]): Promise<void> {
     await this.#openTopics(tables);
@@ -98,6 +98,13 @@ export class TopicCatalog {
       this.#current.set(table.qualifiedName, table);
       this.#expected.add(table);
     }
+  }
+
+  /** Registers what no record has come of, now that no older schema can come any more. */
+  async addExpected(): Promise<void> {
+    const still = [...this.#expected].filter((table) => this.#current.get(table.qualifiedName) === table);
+    this.#expected.clear();
+    await this.addTables(still);
   }
 
   /** Whether any table waits for its first record. */

@@ -121,6 +121,7 @@ export class TopicWriter {
     if (batch.reads !== undefined) changes += await this.#writeReads(batch.reads, { nowMs, hasLarge });
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
     if (batch.log !== undefined) this.#log = batch.log;
+    if (batch.isPastSetup === true) await this.#catalog.addExpected();
     this.#takeStops(batch);
     return { changes, committedAtMicros };
   }

@@ -89,6 +89,8 @@ export interface RecordBatch {
   readonly stopped?: Readonly<Record<string, StoppedTable | null>> | undefined;
   /** Stored with the batch; see `Checkpoint`. */
   readonly log?: string | undefined;
+  /** The log has come by the state of the tables that `setup` has told: no record of an older one follows. */
+  readonly isPastSetup?: boolean | undefined;
 }
 
 /**

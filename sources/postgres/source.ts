@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import type { ConnectorContext } from '../../shared/connector/connector.ts';
@@ -22,6 +23,7 @@ import { readSlotHealth } from './slot-health.ts';
 import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
 import { letGo, lostWhileStreaming } from './slot-setup.ts';
 import { planSnapshot, STARTS_OVER, withoutFirst } from './snapshot-plan.ts';
+import { WRITE_MARK } from './statements.ts';
 import { TableStops } from './table-stops.ts';
 import { LOOK_INTERVAL_MS, TableWatch } from './table-watch.ts';
 import { TableVersions } from './table-versions.ts';
@@ -57,6 +59,8 @@ export class PostgresSource implements Source {
   /** Where the stored position was at the start. */
   #begin = '';
   #placeStoredAt = 0;
+  /** Written into the log once the tables were looked at. */
+  readonly #startMark = randomUUID();
   #missed: readonly TableRef[] = [];
   /** Tables that were stopped, and are so no longer. */
   #lifted: readonly TableRef[] = [];
@@ -247,6 +251,7 @@ export class PostgresSource implements Source {
     });
     this.#stream = stream;
     this.#watchTables();
+    await this.#requireClient().query(WRITE_MARK, [startPrefix(this.#config), this.#startMark]);
     this.#heartbeatTimer = setInterval(() => void this.#beat(), this.#config.settings.HEARTBEAT_INTERVAL_MS);
     const snapshot = this.#runSnapshot().catch((error: unknown) => this.#fail(error));
     try {
@@ -367,7 +372,7 @@ export class PostgresSource implements Source {
 
   #handOn(...batches: readonly (RecordBatch | undefined)[]): void {
     for (const [index, batch] of batches.entries()) {
-      if (batch === undefined || (batch.records.length === 0 && batch.snapshot === undefined && batch.stopped === undefined)) continue;
+      if (batch === undefined || isEmpty(batch)) continue;
       // What a snapshot hands on moves no position.
       const last = batch.snapshot === undefined ? batch.records.findLast(({ kind }) => kind !== 'schemaChange') : undefined;
       if (last !== undefined) this.#position = last.position;
@@ -402,6 +407,7 @@ export class PostgresSource implements Source {
     this.#reach(place, place);
     this.#snapshotter?.onMessage(message);
     if (message.prefix === heartbeatPrefix(this.#config)) this.#passPlace(place);
+    else if (message.content === this.#startMark && message.prefix === startPrefix(this.#config)) this.#flush({ records: [], bytes: 0, isPastSetup: true });
   }
 
   #onCommit({ transaction, ordinal }: SourcePosition, end: string): void {
@@ -493,6 +499,10 @@ export class PostgresSource implements Source {
   }
 }
 
+function isEmpty({ records, snapshot, stopped, isPastSetup }: RecordBatch): boolean {
+  return records.length === 0 && snapshot === undefined && stopped === undefined && isPastSetup === undefined;
+}
+
 function isReached(end: SourcePosition, position: SourcePosition): boolean {
   return end.transaction < position.transaction || (end.transaction === position.transaction && end.ordinal <= position.ordinal);
 }
@@ -502,6 +512,10 @@ function readUpTo({ position, log }: Checkpoint, isAnew: boolean, confirmed: str
   const end = parseLogPlace(log)?.end;
   if (isAnew || (position === null && end === undefined)) return confirmed;
   return end === undefined || end > confirmed ? end : confirmed;
+}
+
+function startPrefix(config: PostgresSourceConfig): string {
+  return `dbmazz-start:${config.slot}`;
 }
 
 function heartbeatPrefix(config: PostgresSourceConfig): string {
