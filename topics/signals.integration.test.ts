@@ -35,7 +35,7 @@ async function readAll(from: number, count: number): Promise<readonly Signal[]> 
 }
 
 test('signals are read in their order, from a place on, by whomever they were written', async () => {
-  const first = await writeSignal(settings, name, { type: 'snapshot', tables: ['public.a', 'public.b'], where: 'id > 3' });
+  const first = await writeSignal(settings, name, { type: 'snapshot', tables: ['public.a', 'public.b'], where: 'id > 3', keys: [{ id: '4' }] });
   await writeRecord(liveConfig(), { topic, partition: 0, key: Buffer.from('k'), value: Buffer.from('{"type":"snapshot"}') });
   // Somebody else's schema, with fields of its own and without those that have defaults.
   const schema = { type: 'record', name: 'Mine', fields: ['type', 'note', 'id'].map((field) => ({ name: field, type: 'string' })) } as const;
@@ -44,8 +44,8 @@ test('signals are read in their order, from a place on, by whomever they were wr
   await writeRecord(liveConfig(), { topic, partition: 0, key: Buffer.from('k'), value });
   const all = await readAll(0, 2);
   expect(all).toEqual([
-    { id: first, type: 'snapshot', tables: ['public.a', 'public.b'], where: 'id > 3', offset: 0 },
-    { id: 'mine', type: 'pause', tables: [], where: null, offset: 2 },
+    { id: first, type: 'snapshot', tables: ['public.a', 'public.b'], where: 'id > 3', keys: [{ id: '4' }], offset: 0 },
+    { id: 'mine', type: 'pause', tables: [], where: null, keys: [], offset: 2 },
   ]);
   expect(await readAll(1, 1)).toEqual(all.slice(1));
   // A place beyond the end is one of a topic that was there before.

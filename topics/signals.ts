@@ -14,7 +14,7 @@ import { TopicAdmin } from './kafka/topic-admin.ts';
 import { controlTopic } from './names.ts';
 
 /** What is asked of a source; its id is chosen here. */
-export type SignalRequest = Pick<Signal, 'type' | 'tables' | 'where'>;
+export type SignalRequest = Pick<Signal, 'type' | 'tables' | 'where'> & Partial<Pick<Signal, 'keys'>>;
 
 /** Asks something of the source of a name, whether it runs or not; gives the request's id. Errors: those of broker and registry, `TABLE_NOT_FOUND`. */
 export async function writeSignal(settings: CommonSettings, sourceName: string, request: SignalRequest): Promise<string> {
@@ -26,7 +26,7 @@ export async function writeSignal(settings: CommonSettings, sourceName: string, 
   const [keyId, valueId] = [await registry.register(`${topic}-key`, schemas.key), await registry.register(`${topic}-value`, schemas.value)];
   const id = randomUUID();
   const key = frame(keyId, plainCodec<{ source: string }>(schemas.key).encode({ source: sourceName }));
-  const value = frame(valueId, plainCodec<SignalValue>(schemas.value).encode({ ...request, id, ts_ms: Date.now() }));
+  const value = frame(valueId, plainCodec<SignalValue>(schemas.value).encode({ keys: [], ...request, id, ts_ms: Date.now() }));
   await writeRecord(config, { topic, partition: 0, key, value });
   return id;
 }
@@ -83,8 +83,9 @@ export class SignalReader {
   async #parse(bytes: Buffer, offset: number): Promise<Signal | undefined> {
     try {
       const schema = (await this.#registry.schema(schemaIdOf(bytes, this.#topic))) as AvroRecord;
-      const { id, type, tables, where } = plainCodec<Partial<SignalValue>>(schema).decode(bytes.subarray(WIRE_HEADER_BYTES));
-      if (typeof id === 'string' && typeof type === 'string') return { id, type, tables: [...(tables ?? [])], where: where ?? null, offset };
+      const { id, type, tables, where, keys } = plainCodec<Partial<SignalValue>>(schema).decode(bytes.subarray(WIRE_HEADER_BYTES));
+      if (typeof id === 'string' && typeof type === 'string')
+        return { id, type, tables: [...(tables ?? [])], where: where ?? null, keys: [...(keys ?? [])], offset };
     } catch (error) {
       if ((error as { readonly code?: unknown }).code === 'REGISTRY_UNAVAILABLE') throw error;
     }

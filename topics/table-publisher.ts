@@ -82,6 +82,7 @@ export class TablePublisher {
       case 'insert':
         return this.#message(record, 'c', null, record.after, scope, transaction, nowMs);
       case 'read':
+        if (record.after === null) return this.#delete(record, scope, null, nowMs, NO_HEADERS);
         return this.#message(record, 'r', null, record.after, scope, null, nowMs);
       case 'update':
         return this.#update(record, scope, transaction, nowMs);

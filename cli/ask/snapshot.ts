@@ -1,19 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { CommonSettings } from '../../shared/config/common-options.ts';
 import type { SnapshotRequest } from '../../shared/connector/source.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { EXIT } from '../../shared/errors/codes.ts';
-import { silentLogger } from '../../shared/observe/log.ts';
-import { kafkaConfig } from '../../topics/kafka/connection.ts';
-import { LogReader } from '../../topics/kafka/log-reader.ts';
-import { readPositions } from '../../topics/positions.ts';
 import { type SignalRequest, writeSignal } from '../../topics/signals.ts';
 import { readLogSettings } from '../look/log-settings.ts';
 import { CommandFailure, formatCount, print, progress } from '../terminal.ts';
-
-const POLL_MS = 500;
-/** A source that runs takes a signal within seconds. */
-const TAKEN_WITHIN_MS = 20_000;
+import { untilAnswered } from './answer.ts';
 
 export interface SnapshotOptions {
   readonly source?: string;
@@ -52,25 +43,6 @@ function toRequest({ tables, where, ...options }: SnapshotOptions): SignalReques
   if (where !== undefined && tables === undefined) throw new CdcError('CONFIG_INVALID', '--where belongs to --tables.');
   const names = (tables ?? '').split(',').map((name) => name.trim());
   return { type, tables: names.filter((name) => name !== ''), where: where ?? null };
-}
-
-async function untilAnswered(
-  settings: CommonSettings,
-  { source, id, isPatient }: { readonly source: string; readonly id: string; readonly isPatient: boolean },
-): Promise<SnapshotRequest | undefined> {
-  const reader = new LogReader(kafkaConfig(settings, 'dbmazz-cli', silentLogger()));
-  await reader.connect();
-  try {
-    for (const deadline = performance.now() + TAKEN_WITHIN_MS; ; await delay(POLL_MS)) {
-      const { committed } = await readPositions(reader, source);
-      const found = committed?.snapshot?.requests?.find((request) => request.id === id);
-      const isOpen = found?.state === 'waiting' || found?.state === 'running';
-      if (found !== undefined && (!isPatient || !isOpen)) return found;
-      if (found === undefined && performance.now() > deadline) return undefined;
-    }
-  } finally {
-    await reader.close();
-  }
 }
 
 function describe({ type, state, tables, rows }: SnapshotRequest): string {

@@ -20,7 +20,7 @@ export function buildClickHouseQuery({ database, table, columns, sortedBy, needs
   const order = columns.filter(({ name }) => sortedBy.includes(name)).toSorted((a, b) => sortedBy.indexOf(a.name) - sortedBy.indexOf(b.name));
   const from = `${quote(database)}.${quote(table)}${needsFinal ? ' FINAL' : ''}`;
   const where = deletedColumn === undefined ? '' : ` WHERE NOT ${quote(deletedColumn)}`;
-  return `SELECT ${cells.join(', ')} FROM ${from}${where} ORDER BY ${order.map(buildOrder).join(', ')}`;
+  return `SELECT ${cells.join(', ')} FROM ${from}${where}${order.length === 0 ? '' : ` ORDER BY ${order.map(buildOrder).join(', ')}`}`;
 }
 
 function cellOf(column: string, type: DataType): string {

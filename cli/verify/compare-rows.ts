@@ -28,6 +28,8 @@ export interface ComparisonPlan {
   /** Places of the key columns; of all columns where the table has no key. */
   readonly key: readonly number[];
   readonly compare: CompareRows;
+  /** Told of every difference, in the order of the key: the source's row or the target's only one, and how many rows of the source came before. */
+  readonly onDifference?: ((kind: Difference['kind'], row: CanonicalRow, place: number) => void) | undefined;
 }
 
 const MAX_EXAMPLES = 10;
@@ -43,9 +45,9 @@ export async function compareRows(plan: ComparisonPlan, source: AsyncIterable<Ca
     await Promise.all([left.next(), right.next()]);
     while (left.row !== undefined || right.row !== undefined) {
       const order = orderOf(left.row, right.row, plan.compare);
-      if (order < 0) found.add('missing', left.row);
-      else if (order > 0) found.add('extra', right.row);
-      else found.compare(left.row, right.row);
+      if (order < 0) found.add('missing', left.row, left.count);
+      else if (order > 0) found.add('extra', right.row, left.count);
+      else found.compare(left.row, right.row, left.count);
       if (order <= 0) await left.next();
       if (order >= 0) await right.next();
     }
@@ -103,14 +105,15 @@ class Differences {
     this.#plan = plan;
   }
 
-  add(kind: Difference['kind'], row: CanonicalRow | undefined, columns: readonly string[] = []): void {
+  add(kind: Difference['kind'], row: CanonicalRow = [], place = 0, columns: readonly string[] = []): void {
     this.count++;
-    if (this.examples.length < MAX_EXAMPLES) this.examples.push({ kind, key: this.#keyOf(row ?? []), columns });
+    this.#plan.onDifference?.(kind, row, place);
+    if (this.examples.length < MAX_EXAMPLES) this.examples.push({ kind, key: this.#keyOf(row), columns });
   }
 
-  compare(source: CanonicalRow | undefined, target: CanonicalRow | undefined): void {
+  compare(source: CanonicalRow | undefined, target: CanonicalRow | undefined, place: number): void {
     const columns = this.#plan.columns.filter((_, place) => source?.[place] !== target?.[place]);
-    if (columns.length > 0) this.add('different', source, columns);
+    if (columns.length > 0) this.add('different', source, place, columns);
   }
 
   #keyOf(row: CanonicalRow): string {

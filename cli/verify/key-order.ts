@@ -1,4 +1,5 @@
 import type { DataType } from '../../shared/record/data-type.ts';
+import type { ColumnDef } from '../../shared/record/table-schema.ts';
 import type { Cell } from './canonical.ts';
 
 /**
@@ -24,6 +25,28 @@ export function sortKindOf(type: DataType): SortKind {
     default:
       return 'text';
   }
+}
+
+/** Arrays are not: each database has its own order of them. */
+export function isSortable({ dataType: { kind }, nativeType }: Pick<ColumnDef, 'dataType' | 'nativeType'>): boolean {
+  return kind !== 'array' && !(kind === 'json' && nativeType.endsWith('[]'));
+}
+
+/**
+ * Rows that a database has sorted by some columns, in the order of `compare`, which also tells apart what these columns
+ * do not. Holds as many rows in memory as are alike in those columns.
+ */
+export async function* sortTies(rows: AsyncIterable<readonly Cell[]>, bySorted: CompareRows, compare: CompareRows): AsyncGenerator<readonly Cell[]> {
+  let alike: (readonly Cell[])[] = [];
+  for await (const row of rows) {
+    const [first] = alike;
+    if (first !== undefined && bySorted(first, row) !== 0) {
+      yield* alike.toSorted(compare);
+      alike = [];
+    }
+    alike.push(row);
+  }
+  yield* alike.toSorted(compare);
 }
 
 const COMPARE: Readonly<Record<SortKind, (a: string, b: string) => number>> = { integer: compareIntegers, float: compareFloats, text: compareUtf8 };

@@ -6,6 +6,8 @@ import { sortKindOf } from './key-order.ts';
 /** Builds what PostgreSQL is asked: the cells of a table in canonical text, sorted as `key-order.ts` sorts. */
 export interface PostgresQuery {
   readonly table: TableRef;
+  /** Without the rows of tables that inherit from it. */
+  readonly isAlone?: boolean | undefined;
   readonly columns: readonly ColumnDef[];
   /** Names of the columns to sort by. */
   readonly sortedBy: readonly string[];
@@ -15,13 +17,13 @@ export interface PostgresQuery {
   readonly deletedColumn?: string | undefined;
 }
 
-export function buildPostgresQuery({ table, columns, sortedBy, where: condition, deletedColumn }: PostgresQuery): string {
+export function buildPostgresQuery({ table, isAlone = false, columns, sortedBy, where: condition, deletedColumn }: PostgresQuery): string {
   const cells = columns.map((column) => buildPostgresCell(column));
   const order = columns.filter(({ name }) => sortedBy.includes(name)).toSorted((a, b) => sortedBy.indexOf(a.name) - sortedBy.indexOf(b.name));
-  const name = `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`;
+  const name = `${isAlone ? 'ONLY ' : ''}${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`;
   const from = condition === undefined ? name : `(SELECT * FROM ${name} WHERE (${condition}\n))`;
   const where = deletedColumn === undefined ? '' : ` WHERE NOT ${columnOf(deletedColumn)}`;
-  return `SELECT ${cells.join(', ')} FROM ${from} AS t${where} ORDER BY ${order.map(buildOrder).join(', ')}`;
+  return `SELECT ${cells.join(', ')} FROM ${from} AS t${where}${order.length === 0 ? '' : ` ORDER BY ${order.map(buildOrder).join(', ')}`}`;
 }
 
 function buildPostgresCell({ name, dataType }: ColumnDef): string {
@@ -67,6 +69,10 @@ function microsOf(timestamp: string): string {
 }
 
 function buildOrder({ name, dataType }: ColumnDef): string {
-  const column = columnOf(name);
-  return sortKindOf(dataType) === 'text' ? `${cellOf(column, dataType)} COLLATE "C" NULLS LAST` : `${column} NULLS LAST`;
+  return `${buildSortExpression(columnOf(name), dataType)} NULLS LAST`;
+}
+
+/** What a column is sorted by. */
+export function buildSortExpression(column: string, type: DataType): string {
+  return sortKindOf(type) === 'text' ? `${cellOf(column, type)} COLLATE "C"` : column;
 }

@@ -1,18 +1,46 @@
 import { EXIT } from '../../shared/errors/codes.ts';
-import { print } from '../terminal.ts';
+import { print, progress } from '../terminal.ts';
 import { describeTable, describeVerdict } from './describe-report.ts';
+import { readRepairSettings, repair } from './repair.ts';
 import { readVerifySettings } from './settings.ts';
-import { verify } from './verify.ts';
+import { TableRepair } from './table-repair.ts';
+import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
+
+export interface VerifyChoices {
+  /** Has the source publish anew what differs, and compares once more. */
+  readonly repair?: boolean;
+}
 
 /** Compares what the environment names, prints what is found, and gives the exit code. */
-export async function verifyOnce(): Promise<number> {
+export async function verifyOnce({ repair: isRepairing = false }: VerifyChoices = {}): Promise<number> {
   const { source, openTarget } = readVerifySettings(process.env);
+  const repairSettings = isRepairing ? readRepairSettings(process.env) : undefined;
   const target = await openTarget();
   try {
-    const report = await verify({ source, target, onTable: (table) => print(describeTable(table)) });
+    const options: VerifyOptions = { source, target, onTable: (table) => print(describeTable(table)) };
+    const repairs = new Map<string, TableRepair>();
+    const differencesOf: VerifyOptions['differencesOf'] = (table) => {
+      const found = new TableRepair(table);
+      repairs.set(table.qualifiedName, found);
+      return (kind, row, place) => found.add(kind, row, place);
+    };
+    let report = await verify(isRepairing ? { ...options, differencesOf } : options);
+    if (repairSettings !== undefined && report.differences > 0) {
+      const asked = await repair(report, repairs, repairSettings);
+      progress('What was published anew is written. Comparing these tables once more.');
+      report = merged(report, await verify({ ...options, only: asked }));
+    }
     print(describeVerdict(report));
     return report.differences === 0 ? EXIT.stopped : EXIT.failed;
   } finally {
     await target.close();
   }
+}
+
+/** The first report, with what the second one says of its tables. */
+function merged(first: VerifyReport, second: VerifyReport): VerifyReport {
+  const latest = new Map(second.tables.map((report) => [report.table, report]));
+  const tables = first.tables.map((report) => latest.get(report.table) ?? report);
+  const sum = (count: (report: (typeof tables)[number]) => number): number => tables.reduce((total, report) => total + count(report), 0);
+  return { target: first.target, tables, rows: sum(({ rows }) => rows), differences: sum(({ differences }) => differences) };
 }

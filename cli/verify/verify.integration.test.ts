@@ -90,6 +90,29 @@ test('tables without a key are compared as bags of rows', async () => {
   expect((await verifyWith('postgres', `${NAME}.loose`)).tables[0]?.examples).toEqual([{ kind: 'missing', key: 'a=1, b=x', columns: [] }]);
 });
 
+test('a table without a key is the same in any order of arrays', async () => {
+  const rows = `(1, '{2}', 'a', '{{2}}'), (1, '{10}', 'b', '{{10}}'), (1, '{}', 'c', '{}'), (1, NULL, 'd', NULL), (1, '{2}', 'e', '{{2}}'), (2, '{NULL}', 'f', NULL)`;
+  await postgres.query(`CREATE TABLE ${NAME}.bags (a integer, b integer[], c text, d integer[][]); INSERT INTO ${NAME}.bags VALUES ${rows}`);
+  const columns = 'a Nullable(Int32), b Array(Nullable(Int32)), c Nullable(String), d Nullable(String)';
+  await clickhouse.command({ query: `CREATE TABLE ${NAME}.bags (${columns}, ${CLICKHOUSE_META}) ENGINE = Memory` });
+  const values = [`[2], 'a', '[[2]]'`, `[10], 'b', '[[10]]'`, `[], 'c', '[]'`, `[], 'd', NULL`, `[2], 'e', '[[2]]'`].map(
+    (rest) => `(1, ${rest}, 'c', 0, now64(6), 1)`,
+  );
+  await clickhouse.command({ query: `INSERT INTO ${NAME}.bags VALUES ${values.join(', ')}, (2, [NULL], 'f', NULL, 'c', 0, now64(6), 1)` });
+  expect((await verifyWith('clickhouse', `${NAME}.bags`)).tables[0]).toMatchObject({ rows: 6, targetRows: 6, differences: 0, examples: [] });
+  await clickhouse.command({ query: `INSERT INTO ${NAME}.bags VALUES (1, [3], 'b', '[[10]]', 'c', 0, now64(6), 1)` });
+  expect((await verifyWith('clickhouse', `${NAME}.bags`)).tables[0]?.examples).toEqual([{ kind: 'extra', key: 'a=1, b=["3"], c=b, d=[[10]]', columns: [] }]);
+});
+
+test('rows of a table that inherits are not those of its parent, and rows of partitions are', async () => {
+  await postgres.query(`CREATE TABLE ${NAME}.parent (id integer PRIMARY KEY); CREATE TABLE ${NAME}.child (PRIMARY KEY (id)) INHERITS (${NAME}.parent);
+    INSERT INTO ${NAME}.parent VALUES (1); INSERT INTO ${NAME}.child VALUES (2);
+    CREATE TABLE ${NAME}_copy.parent (id integer PRIMARY KEY, ${META}); INSERT INTO ${NAME}_copy.parent VALUES (1);
+    CREATE TABLE ${NAME}.parted (id integer PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE ${NAME}.parted3 PARTITION OF ${NAME}.parted FOR VALUES IN (3);
+    INSERT INTO ${NAME}.parted VALUES (3); CREATE TABLE ${NAME}_copy.parted (id integer PRIMARY KEY, ${META}); INSERT INTO ${NAME}_copy.parted VALUES (3)`);
+  for (const table of ['parent', 'parted']) expect(await verifyWith('postgres', `${NAME}.${table}`)).toMatchObject({ rows: 1, differences: 0 });
+});
+
 test('a difference is named by key and column in both targets', async () => {
   await postgres.query(`UPDATE ${NAME}.things SET amount = 12.51, tags = '{a}' WHERE id = 1; INSERT INTO ${NAME}.things (id, part) VALUES (3, '~')`);
   for (const type of ['postgres', 'clickhouse'] as const) {

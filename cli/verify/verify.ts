@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
-import type { TableSchema } from '../../shared/record/table-schema.ts';
+import type { ColumnDef, TableSchema } from '../../shared/record/table-schema.ts';
 import { type CatalogTable, describeTables, toTableVersion } from '../../sources/postgres/catalog.ts';
 import { matchesPattern, type PostgresSourceConfig } from '../../sources/postgres/config.ts';
 import { LIST_TABLES } from '../../sources/postgres/statements.ts';
 import { type CanonicalRow, type Comparison, compareRows, type ComparisonPlan } from './compare-rows.ts';
-import { rowComparer, sortKindOf } from './key-order.ts';
+import { type CompareRows, isSortable, rowComparer, sortKindOf, sortTies } from './key-order.ts';
 import { connectReader, readPostgres, toReaderError } from './postgres-rows.ts';
 import type { RowsWanted, VerifyTarget } from './verify-target.ts';
 
@@ -26,6 +26,10 @@ export interface VerifyReport {
 export interface VerifyOptions {
   readonly source: PostgresSourceConfig;
   readonly target: VerifyTarget;
+  /** Only these, as `schema.table`; all if not given. */
+  readonly only?: ReadonlySet<string>;
+  /** Told of every difference of a table; undefined where nobody wants to know. */
+  readonly differencesOf?: (table: TableSchema) => ComparisonPlan['onDifference'];
   /** Called as each table is done. */
   readonly onTable?: (report: TableReport) => void;
 }
@@ -35,13 +39,15 @@ export interface VerifyOptions {
  * row by row, in memory that does not grow with the tables. What is written meanwhile shows as a difference: stop the
  * writers and let the sink catch up first.
  */
-export async function verify({ source, target, onTable }: VerifyOptions): Promise<VerifyReport> {
+export async function verify({ source, target, only, differencesOf, onTable }: VerifyOptions): Promise<VerifyReport> {
   const client = await connectReader({ ...source, setting: 'SOURCE_URL' });
   try {
     const tables = await findTables(client, source);
     const reports: TableReport[] = [];
-    for (const table of tables) {
-      const report = await verifyTable(client, { table, target, where: source.filters.get(table.qualifiedName) });
+    for (const { table, isPartitioned } of tables) {
+      if (only?.has(table.qualifiedName) === false) continue;
+      const onDifference = differencesOf?.(table);
+      const report = await verifyTable(client, { table, isAlone: !isPartitioned, target, where: source.filters.get(table.qualifiedName), onDifference });
       reports.push(report);
       onTable?.(report);
     }
@@ -52,7 +58,13 @@ export async function verify({ source, target, onTable }: VerifyOptions): Promis
   }
 }
 
-async function findTables(client: Client, source: PostgresSourceConfig): Promise<readonly TableSchema[]> {
+interface FoundTable {
+  readonly table: TableSchema;
+  /** Its rows are those of its partitions; else those of tables that inherit from it are none of its own, for the log. */
+  readonly isPartitioned: boolean;
+}
+
+async function findTables(client: Client, source: PostgresSourceConfig): Promise<readonly FoundTable[]> {
   const found = await catalogue(client, source);
   if (found.length === 0) throw new CdcError('TABLE_NOT_FOUND', `No table of the source fits TABLES=${source.tablePatterns.join(',')}.`);
   const { settings, keys } = source;
@@ -70,7 +82,7 @@ async function findTables(client: Client, source: PostgresSourceConfig): Promise
     timeUnit: settings.TIME_PRECISION,
     unknown: 'string',
   } as const;
-  return found.map((table) => toTableVersion(table, rules).table);
+  return found.map((table) => ({ table: toTableVersion(table, rules).table, isPartitioned: table.isPartitioned }));
 }
 
 async function catalogue(client: Client, source: PostgresSourceConfig): Promise<readonly CatalogTable[]> {
@@ -85,40 +97,60 @@ async function catalogue(client: Client, source: PostgresSourceConfig): Promise<
 
 interface Job {
   readonly table: TableSchema;
+  readonly isAlone: boolean;
   readonly target: VerifyTarget;
   /** The rows that the source publishes. */
   readonly where: string | undefined;
+  readonly onDifference: ComparisonPlan['onDifference'];
 }
 
-async function verifyTable(client: Client, { table, target, where }: Job): Promise<TableReport> {
-  return compareTable(table, target, (wanted) => readPostgres(client, { table: table.ref, where, ...wanted }, target.limits));
+async function verifyTable(client: Client, { table, isAlone, target, where, onDifference }: Job): Promise<TableReport> {
+  const rowsOf = (wanted: RowsWanted) => readPostgres(client, { table: table.ref, isAlone, where, ...wanted }, target.limits);
+  return compareTable({ table, target, rowsOf, onDifference });
 }
 
 /** A table of one target with the same of another. */
 export async function compareTables(table: TableSchema, live: VerifyTarget, side: VerifyTarget): Promise<TableReport> {
   const isThere = (await live.columnsOf(table.ref)) !== undefined;
-  return compareTable(table, side, (wanted) => (isThere ? live.rows(table.ref, wanted) : noRows()));
+  return compareTable({ table, target: side, rowsOf: (wanted) => (isThere ? live.rows(table.ref, wanted) : noRows()) });
 }
 
-async function compareTable(table: TableSchema, target: VerifyTarget, rowsOf: (wanted: RowsWanted) => AsyncIterable<CanonicalRow>): Promise<TableReport> {
-  const sortedBy = (table.key.length === 0 ? table.columns : table.keyColumns).map(({ name }) => name);
-  const wanted = { columns: table.columns, sortedBy };
-  const sourceRows = () => rowsOf(wanted);
+interface TwoSides {
+  readonly table: TableSchema;
+  readonly target: VerifyTarget;
+  /** The side that counts. */
+  readonly rowsOf: (wanted: RowsWanted) => AsyncIterable<CanonicalRow>;
+  readonly onDifference?: ComparisonPlan['onDifference'];
+}
+
+async function compareTable({ table, target, rowsOf, onDifference }: TwoSides): Promise<TableReport> {
+  const keyColumns = table.key.length === 0 ? table.columns : table.keyColumns;
+  const order = orderOf(table, keyColumns);
+  const wanted = { columns: table.columns, sortedBy: keyColumns.filter(isSortable).map(({ name }) => name) };
+  const sourceRows = () => order.sort(rowsOf(wanted));
   const present = await target.columnsOf(table.ref);
   const missing = table.columns.filter(({ name }) => present?.includes(name) !== true).map(({ name }) => name);
-  const plan = planOf(table, sortedBy);
-  if (missing.length === 0) return { table: table.qualifiedName, ...(await compareRows(plan, sourceRows(), target.rows(table.ref, wanted))) };
+  const plan: ComparisonPlan = { columns: table.columns.map(({ name }) => name), key: keyColumns.map((column) => table.columns.indexOf(column)), ...order };
+  if (missing.length === 0)
+    return { table: table.qualifiedName, ...(await compareRows({ ...plan, onDifference }, sourceRows(), order.sort(target.rows(table.ref, wanted)))) };
   const problem =
     present === undefined ? 'the target has no such table' : `the target lacks ${missing.length === 1 ? 'column' : 'columns'} ${missing.join(', ')}`;
   const nothing = await compareRows(plan, sourceRows(), noRows());
   return { table: table.qualifiedName, ...nothing, differences: Math.max(1, nothing.differences), examples: [], problem };
 }
 
-function planOf(table: TableSchema, sortedBy: readonly string[]): ComparisonPlan {
-  const columns = table.columns.map(({ name }) => name);
-  const key = sortedBy.map((name) => columns.indexOf(name));
-  const compare = rowComparer(key.map((place) => ({ place, kind: sortKindOf(table.column(place).dataType) })));
-  return { columns, key, compare };
+interface Order {
+  readonly compare: CompareRows;
+  /** Brings rows into this order that a database has sorted as far as it can. */
+  readonly sort: (rows: AsyncIterable<CanonicalRow>) => AsyncIterable<CanonicalRow>;
+}
+
+function orderOf(table: TableSchema, keyColumns: readonly ColumnDef[]): Order {
+  const places = (columns: readonly ColumnDef[]) => columns.map((column) => ({ place: table.columns.indexOf(column), kind: sortKindOf(column.dataType) }));
+  const bySorted = rowComparer(places(keyColumns.filter(isSortable)));
+  if (keyColumns.every(isSortable)) return { compare: bySorted, sort: (rows) => rows };
+  const byAll = rowComparer([...places(keyColumns.filter(isSortable)), ...places(keyColumns.filter((column) => !isSortable(column)))]);
+  return { compare: byAll, sort: (rows) => sortTies(rows, bySorted, byAll) };
 }
 
 async function* noRows(): AsyncGenerator<never> {

@@ -35,9 +35,14 @@ export interface Signal {
   readonly tables: readonly string[];
   /** A condition on the rows, in the database's own language; null for all of them. */
   readonly where: string | null;
+  /** Of a snapshot of one table, instead of a condition: keys of which a delete is published where the table has no such row. None for a read of rows. */
+  readonly keys: readonly KeyTexts[];
   /** Its place in the topic. */
   readonly offset: number;
 }
+
+/** The columns of a key by name, in the database's own text form. */
+export type KeyTexts = Readonly<Record<string, string>>;
 
 /** What a source made of a signal. */
 export interface SnapshotRequest {
@@ -46,8 +51,10 @@ export interface SnapshotRequest {
   readonly state: 'waiting' | 'running' | 'done' | 'stopped' | 'refused';
   readonly tables: readonly string[];
   readonly where: string | null;
-  /** Rows that were read for it. */
+  /** Rows that were read for it; of one with keys, the deletes that were published. */
   readonly rows: number;
+  /** Until it is over. */
+  readonly keys?: readonly KeyTexts[] | undefined;
   /** Why it was refused. */
   readonly reason: string | null;
   readonly takenAtMs: number;
@@ -67,6 +74,8 @@ export interface TableProgress {
   /** The request for which it is read again. */
   readonly request?: string | undefined;
   readonly where?: string | undefined;
+  /** It is not read, but asked for these rows: those that are not there are told as deleted. */
+  readonly keys?: readonly KeyTexts[] | undefined;
 }
 
 /** A part of a table: what lies behind `after`, up to and including `end`; null for the beginning and the end of the table. */

@@ -17,7 +17,9 @@ export type RowKind = 'insert' | 'update' | 'delete' | 'read';
  *
  * | kind | before | after |
  * |---|---|---|
- * | insert, read | null | the row |
+ * | insert | null | the row |
+ * | read | null | the row |
+ * | read, of a row that was asked for and is not there | its key columns (the others null) | null |
  * | update | the old row where the source gave it (REPLICA IDENTITY FULL, a changed key), else null | the row |
  * | delete | the old row, or only its key columns (the others null) | null |
  */

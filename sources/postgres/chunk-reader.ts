@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { RangeProgress } from '../../shared/connector/source.ts';
+import type { KeyTexts, RangeProgress } from '../../shared/connector/source.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
 import { RowPages } from '../../shared/record/row-pages.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
@@ -9,7 +9,7 @@ import { copyOut } from './copy-out.ts';
 import { CopyTextReader } from './copy-text.ts';
 import { Relation, type RelationColumn } from './relation.ts';
 import { findFile, isFileOrder, keyOrder, listFiles } from './snapshot-plan.ts';
-import { buildCopyChunk, type ChunkQuery, type ReadTable } from './statements.ts';
+import { buildCopyAbsent, buildCopyChunk, type ChunkQuery, type ReadTable } from './statements.ts';
 import type { TableView } from './table-view.ts';
 
 /** A chunk is kept in memory until its mark comes by: it should not weigh more than this. */
@@ -22,6 +22,8 @@ export interface ChunkRows {
   readonly last: readonly string[] | null;
   /** Whether nothing is left of the range behind it. */
   readonly isLast: boolean;
+  /** The rows are keys that the table does not have. */
+  readonly areAbsent: boolean;
 }
 
 export interface ChunkRequest {
@@ -51,7 +53,23 @@ export async function readChunk(client: Client, view: TableView, version: TableV
     onPiece: () => failAt('inside-chunk'),
   });
   const places = key === null ? [columns.length] : key.map((column) => names.indexOf(column));
-  return { table, rows, last: rows.length === 0 ? null : reader.lastTexts(places), isLast: !isCut && rows.length < limit };
+  return { table, rows, last: rows.length === 0 ? null : reader.lastTexts(places), isLast: !isCut && rows.length < limit, areAbsent: false };
+}
+
+/** Which of these keys no published row has, as a transaction sees the table. */
+export async function readAbsent(
+  client: Client,
+  view: TableView,
+  { table, columns }: TableVersion,
+  keys: readonly KeyTexts[],
+  where: string | null,
+): Promise<ChunkRows> {
+  const isKey = new Set(table.keyColumns.map(({ name }) => name));
+  const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
+  const rows = new RowPages(table);
+  const names = columns.map(({ name }) => (isKey.has(name) ? name : null));
+  await copyOut(client, buildCopyAbsent(view.table, names, { keys, where }), { onRow: (bytes, start, end) => reader.read(bytes, start, end, rows) });
+  return { table, rows, last: null, isLast: true, areAbsent: true };
 }
 
 /** Stands behind a table's columns in the output, and is no value of it. */

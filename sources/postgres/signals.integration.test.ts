@@ -19,7 +19,7 @@ let offset = 0;
 
 async function tell(run: SourceRun, type: string, more: Partial<Signal> = {}): Promise<string> {
   const id = `request ${++offset}`;
-  await run.source.signal?.({ id, type, tables: [], where: null, offset, ...more });
+  await run.source.signal?.({ id, type, tables: [], where: null, keys: [], offset, ...more });
   return id;
 }
 
@@ -67,6 +67,10 @@ describe('a snapshot that was asked for', () => {
       { tables: ['public.t'], where: '1 / (id - 200) > 0' },
       'its condition fails on a row of public.t (SQLSTATE 22012)',
     ],
+    ['keys of several tables', 'snapshot', { tables: ['public.t', 'public.u'], keys: [{ id: '1' }] }, 'keys are of one table'],
+    ['keys and a condition', 'snapshot', { tables: ['public.t'], where: 'true', keys: [{ id: '1' }] }, 'it has both keys and a condition'],
+    ['another key', 'snapshot', { tables: ['public.t'], keys: [{ v: '1' }] }, 'the key of public.t is id'],
+    ['keys that are none', 'snapshot', { tables: ['public.t'], keys: [{ id: 'x' }] }, 'its keys are none of public.t (SQLSTATE 22P02)'],
     ['something else', 'dance', {}, 'there is no signal of type "dance": it is snapshot, pause, resume or stop'],
   ])('is refused with a reason: %s', async (_, type, more, reason) => {
     await using all = await opened();
@@ -99,6 +103,76 @@ describe('a snapshot that was asked for', () => {
     const id = await tell(run, 'snapshot', { tables: ['public.t'], where: 'id > 290' });
     await over(run, id);
     expect([run.reads('public.t').length, run.snapshot?.tables]).toEqual([10, {}]);
+  });
+});
+
+describe('keys that the table may not have', () => {
+  const told = (run: SourceRun, table: string) =>
+    run.records.flatMap((record) => (record.kind === 'read' && record.after === null && record.table.qualifiedName === table ? [record.before?.values()] : []));
+
+  test('are told as deleted where it has no such row, and only there', async () => {
+    await using all = await opened();
+    const { run, before } = all;
+    const id = await tell(run, 'snapshot', { tables: ['public.t'], keys: [{ id: '7' }, { id: '1007' }, { id: '-3' }] });
+    await over(run, id);
+    expect([answer(run, id)?.rows, told(run, 'public.t')]).toEqual([
+      2,
+      expect.arrayContaining([
+        [1007, null],
+        [-3, null],
+      ]),
+    ]);
+    expect(run.reads('public.t').filter(({ after }) => after !== null).length).toBe(before);
+  });
+
+  test('count by the rows that are published, and whatever their types', async () => {
+    await using bench = await PostgresBench.open();
+    const key = `"a b" numeric(8,2), "Day" date, m timestamptz, raw bytea, c char(4), s text`;
+    await bench.query(`CREATE TABLE odd (${key}, v int, PRIMARY KEY ("a b", "Day", m, raw, c, s));
+      INSERT INTO odd VALUES (1.50, '2024-02-29', '2024-02-29 12:00+02', '\\x00ff', 'ab', 'it''s', 1), (2, 'infinity', '-infinity', '', 'x', '', 0)`);
+    const run = await bench.start({ ROW_FILTER: 'public.odd: odd.v > 0' });
+    await bench.snapshotDone(run);
+    const there = { 'a b': '1.5', Day: '2024-02-29', m: '2024-02-29 10:00:00+00', raw: '\\x00ff', c: 'ab', s: "it's" };
+    const filtered = { 'a b': '2', Day: 'infinity', m: '-infinity', raw: '', c: 'x', s: '' };
+    const id = await tell(run, 'snapshot', { tables: ['public.odd'], keys: [there, filtered, { ...there, s: 'other' }] });
+    await over(run, id);
+    const columns = told(run, 'public.odd').map((values) => [String(values?.[5]), values?.[6]]);
+    expect(columns.toSorted()).toEqual([
+      ['', null],
+      ['other', null],
+    ]);
+  });
+
+  test('are not told where the stream brings such a row meanwhile', async () => {
+    await using all = await opened();
+    const { bench, run } = all;
+    const stop = new AbortController();
+    const writing = (async () => {
+      for (let n = 2000; !stop.signal.aborted; n++) await bench.query(`INSERT INTO t VALUES (${n}, 'new')`);
+    })();
+    for (let round = 0; round < 10; round++) {
+      const highest = Number(await bench.value('SELECT max(id) FROM t'));
+      const keys = Array.from({ length: 300 }, (_, n) => ({ id: String(highest + n + 1) }));
+      await over(run, await tell(run, 'snapshot', { tables: ['public.t'], keys }));
+    }
+    stop.abort();
+    await writing;
+    await bench.caughtUp(run);
+    expect(told(run, 'public.t').length).toBeGreaterThan(0);
+    expect(new Replay(run.records).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+  });
+
+  test('are asked for again after a kill', async () => {
+    await using all = await opened();
+    const { bench, run } = all;
+    await tell(run, 'pause');
+    const id = await tell(run, 'snapshot', { tables: ['public.t'], keys: [{ id: '1007' }] });
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    const next = await bench.start({}, checkpoint);
+    await tell(next, 'resume');
+    await over(next, id);
+    expect(told(next, 'public.t')).toEqual([[1007, null]]);
   });
 });
 

@@ -10,6 +10,9 @@ import { buildCheckCondition } from './statements.ts';
 /** SQLSTATE classes of a server or a connection in trouble: not of the statement (PostgreSQL manual, appendix A). */
 const TROUBLE = new Set(['08', '53', '57', '58', 'XX']);
 
+/** They are stored with the source's position until the request is over. */
+const MOST_KEYS = 1000;
+
 interface KnownTables {
   /** Without those that have stopped. */
   readonly tables: () => readonly CatalogTable[];
@@ -22,13 +25,26 @@ export async function judgeSignal(client: Client, signal: Signal, known: KnownTa
   if (signal.type === 'pause' || signal.type === 'resume' || signal.type === 'stop') return { tables: [] };
   if (signal.type !== 'snapshot') return { refused: `there is no signal of type ${JSON.stringify(signal.type)}: it is snapshot, pause, resume or stop` };
   if (signal.tables.length === 0) return { refused: 'it names no table' };
+  if (signal.keys.length > 0 && signal.where !== null) return { refused: 'it has both keys and a condition' };
   const wanted = known.tables().filter(({ ref }) => signal.tables.some((pattern) => isMatch(pattern, ref)));
   const unknown = signal.tables.find((pattern) => !wanted.some(({ ref }) => isMatch(pattern, ref)));
   if (unknown !== undefined && known.isStopped(unknown)) return { refused: `${unknown} has stopped: start once with ON_STOPPED_TABLE=snapshot` };
   if (unknown !== undefined) return { refused: `the source has no table ${unknown}` };
   const keyless = wanted.find((table) => topicKeyOf(table, known.rules).length === 0);
   if (keyless !== undefined) return { refused: `${qualified(keyless.ref)} has no key, so it cannot be read beside the stream` };
+  const problem = keysProblem(wanted, signal.keys, known.rules);
+  if (problem !== undefined) return { refused: problem };
   return (await conditionProblem(client, wanted, signal.where)) ?? { tables: wanted.map(({ ref }) => qualified(ref)) };
+}
+
+function keysProblem(tables: readonly CatalogTable[], keys: Signal['keys'], rules: SchemaRules): string | undefined {
+  if (keys.length === 0) return undefined;
+  const [table] = tables;
+  if (table === undefined || tables.length > 1) return 'keys are of one table';
+  if (keys.length > MOST_KEYS) return `it has ${keys.length} keys, of which there may be ${MOST_KEYS}`;
+  const names = topicKeyOf(table, rules).toSorted();
+  const isWhole = keys.every((key) => Object.keys(key).toSorted().join() === names.join());
+  return isWhole ? undefined : `the key of ${qualified(table.ref)} is ${topicKeyOf(table, rules).join(', ')}`;
 }
 
 function isMatch(pattern: string, table: CatalogTable['ref']): boolean {

@@ -95,6 +95,9 @@ export function keyOrder(key: readonly string[]): string {
   return `key ${JSON.stringify(key)}`;
 }
 
+/** The one range of a table that is asked for keys, and not read. */
+export const BY_KEYS: RangeProgress = { of: 'keys', after: null, end: null };
+
 export function isFileOrder(of: string): boolean {
   return of.startsWith('file ');
 }

@@ -38,3 +38,20 @@ export class ReadRecords implements Iterable<RowRecord> {
     }
   }
 }
+
+/** Rows that were asked for and are not there, by their keys. */
+export class AbsentRecords implements Iterable<RowRecord> {
+  readonly #keys: ReadRecords;
+
+  constructor(keys: ReadRows, transaction: string) {
+    this.#keys = new ReadRecords(keys, transaction);
+  }
+
+  get length(): number {
+    return this.#keys.length;
+  }
+
+  *[Symbol.iterator](): Generator<RowRecord, void> {
+    for (const record of this.#keys) yield { ...record, before: record.after, after: null };
+  }
+}

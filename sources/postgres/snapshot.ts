@@ -13,7 +13,7 @@ import { applySignal, openTables, refuseTable, withTable } from '../snapshot/req
 import { RangeQueue } from '../snapshot/range-queue.ts';
 import { type ReadUnderWay, ReadsUnderWay } from '../snapshot/reads-under-way.ts';
 import { type CatalogTable, topicKeyOf, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
-import { CHUNK_BYTES, type ChunkRows, readChunk } from './chunk-reader.ts';
+import { CHUNK_BYTES, type ChunkRows, readAbsent, readChunk } from './chunk-reader.ts';
 import { connect, disconnect, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { copyOut } from './copy-out.ts';
@@ -22,8 +22,8 @@ import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
 import { Relation } from './relation.ts';
 import { isRefusal, judgeSignal } from './signals.ts';
-import { keyOrder, parseName, planRanges, qualified, splitFile, writersAreOver } from './snapshot-plan.ts';
-import { ReadRecords, type ReadRows, schemaRecord, truncateRecord } from './snapshot-records.ts';
+import { BY_KEYS, keyOrder, parseName, planRanges, qualified, splitFile, writersAreOver } from './snapshot-plan.ts';
+import { AbsentRecords, ReadRecords, type ReadRows, schemaRecord, truncateRecord } from './snapshot-records.ts';
 import { buildCopyTable, READ_IN_ORDER, WRITE_MARK } from './statements.ts';
 import { closeView, openView, type TableView } from './table-view.ts';
 import { isVisible, parseVisibility, type Visibility } from './visibility.ts';
@@ -73,7 +73,7 @@ interface HandedOn {
 
 export interface SnapshotBatch {
   readonly records: CdcRecord[];
-  readonly reads?: ReadRecords | undefined;
+  readonly reads?: ReadRecords | AbsentRecords | undefined;
   readonly bytes: number;
   readonly snapshot: SnapshotProgress;
 }
@@ -314,8 +314,8 @@ export class Snapshotter {
 
   /** Finds out the ranges of a table, or takes those that were left. Of one that is gone, its first chunk tells. */
   async #plan(client: Client, name: string): Promise<void> {
-    const { rest: left = null, request, startsOver = false } = this.#tableProgress(name) ?? {};
-    const rest = startsOver ? null : left;
+    const { rest: left = null, request, startsOver = false, keys } = this.#tableProgress(name) ?? {};
+    const rest = startsOver ? null : (left ?? (keys === undefined ? null : [BY_KEYS]));
     let ranges = rest ?? [{ of: keyOrder([]), after: null, end: null }];
     const view = await openView(client, parseName(name));
     if (view !== undefined) {
@@ -420,13 +420,14 @@ export class Snapshotter {
 
   /** A condition may be right in form and fail on a row: that ends its request and nothing else. */
   async #refuse(client: Client, { name, queue }: Task, underWay: ReadUnderWay, error: unknown): Promise<undefined> {
-    const where = this.#tableProgress(name)?.where;
-    if (where === undefined || !isRefusal(error)) {
+    const { where, keys } = this.#tableProgress(name) ?? {};
+    if ((where === undefined && keys === undefined) || !isRefusal(error)) {
       this.#underWay.end(underWay);
       throw error;
     }
     await client.query('ROLLBACK');
-    const reason = `its condition fails on a row of ${name} (SQLSTATE ${String(error.code)})`;
+    const sqlState = `(SQLSTATE ${String(error.code)})`;
+    const reason = keys === undefined ? `its condition fails on a row of ${name} ${sqlState}` : `its keys are none of ${name} ${sqlState}`;
     queue.clear();
     this.#options.log.warn({ table: name, reason }, 'snapshot: a request cannot be done');
     await this.#changeAtMark(client, nothing, (progress) => refuseTable(progress, name, reason));
@@ -434,6 +435,8 @@ export class Snapshotter {
   }
 
   async #read(client: Client, view: TableView, { name, range }: Task): Promise<ChunkRows | undefined> {
+    const { keys } = this.#tableProgress(name) ?? {};
+    if (keys !== undefined) return readAbsent(client, view, this.#versionOf(view), keys, this.#filterOf(name));
     const limit = this.#rowLimits.get(name) ?? Math.min(FIRST_CHUNK_ROWS, this.#options.config.settings.SNAPSHOT_CHUNK_SIZE);
     const where = bothOf(this.#filterOf(name), this.#tableProgress(name)?.where ?? null);
     const read = await readChunk(client, view, this.#versionOf(view), { range, limit, where });
@@ -470,7 +473,8 @@ export class Snapshotter {
     });
     const records = read === undefined ? [] : [schemaRecord(read.table, position)];
     this.#handedOn.push({ age: this.#age, chunk, rest });
-    this.#options.publish({ records, reads: new ReadRecords(rows, position), bytes: read?.rows.byteLength ?? 0, snapshot: this.#progress });
+    const reads = read?.areAbsent === true ? new AbsentRecords(rows, position) : new ReadRecords(rows, position);
+    this.#options.publish({ records, reads, bytes: read?.rows.byteLength ?? 0, snapshot: this.#progress });
     if (this.isDone) this.#options.log.info('snapshot: done');
     else this.#wake();
   }

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { KeyTexts } from '../../shared/connector/source.ts';
 import type { TableRef } from '../../shared/record/table-schema.ts';
 
 export function quoteTable({ schema, name }: TableRef): string {
@@ -209,6 +210,24 @@ export function buildCopyRow(table: ReadTable, columns: readonly (string | null)
   const where = key.map(({ name, text }) => `${pg.escapeIdentifier(name)} = ${pg.escapeLiteral(text)}`).join(' AND ');
   const selected = columns.map((name) => (name === null ? 'NULL' : pg.escapeIdentifier(name))).join(', ');
   return buildCopy(`SELECT ${selected} FROM ${rowsOf(table)} WHERE ${where}`);
+}
+
+/**
+ * Which of these keys no published row has: each with its key columns and no other value. They are told by a row of the table's own type,
+ * whatever that of its key is.
+ */
+export function buildCopyAbsent(
+  table: ReadTable,
+  columns: readonly (string | null)[],
+  wanted: { readonly keys: readonly KeyTexts[]; readonly where: string | null },
+): string {
+  const { keys, where } = wanted;
+  const rows = `json_populate_recordset(NULL::${quoteTable(table.ref)}, ${pg.escapeLiteral(JSON.stringify(keys))}) AS dbmazz_wanted`;
+  const of = (name: string) => `dbmazz_wanted.${pg.escapeIdentifier(name)}`;
+  const selected = columns.map((name) => (name === null ? 'NULL' : of(name))).join(', ');
+  const match = Object.keys(keys[0] ?? {}).map((name) => `${pg.escapeIdentifier(table.ref.name)}.${pg.escapeIdentifier(name)} = ${of(name)}`);
+  const conditions = [...match, ...(where === null ? [] : [`(${where}\n)`])];
+  return buildCopy(`SELECT ${selected} FROM ${rows} WHERE NOT EXISTS (SELECT FROM ${rowsOf(table)} WHERE ${conditions.join(' AND ')})`);
 }
 
 /** The columns that a table has now. */

@@ -6,7 +6,7 @@ const done: TableProgress = { state: 'done', rows: 9, expectedRows: 9, rest: [],
 const running: TableProgress = { ...done, state: 'running', rest: null };
 const BEFORE: SnapshotProgress = { tables: { 'public.a': done, 'public.b': done } };
 
-const signal = (id: string, more: Partial<Signal> = {}): Signal => ({ id, type: 'snapshot', tables: [], where: null, offset: 4, ...more });
+const signal = (id: string, more: Partial<Signal> = {}): Signal => ({ id, type: 'snapshot', tables: [], where: null, keys: [], offset: 4, ...more });
 const ask = (progress: SnapshotProgress, id: string, tables: readonly string[], where: string | null = null) =>
   applySignal(progress, signal(id, { tables, where }), { tables }, 0);
 const states = (progress: SnapshotProgress) => Object.fromEntries((progress.requests ?? []).map(({ id, state }) => [id, state]));
@@ -14,6 +14,20 @@ const end = (progress: SnapshotProgress, name: string, rows = 3) =>
   withTable(progress, name, { ...(progress.tables[name] as TableProgress), state: 'done', rows, rest: [] });
 
 describe('a request', () => {
+  test('for keys keeps them until it is over, and makes no snapshot of a table that had none', () => {
+    const keys = [{ id: '7' }];
+    const before: SnapshotProgress = { tables: {} };
+    const begun = applySignal(before, signal('one', { tables: ['public.a'], keys }), { tables: ['public.a'] }, 0);
+    expect([begun.tables['public.a']?.keys, begun.requests?.[0]?.keys]).toEqual([keys, keys]);
+    const over = end(begun, 'public.a', 1);
+    expect([over.tables, over.requests]).toEqual([{}, [expect.objectContaining({ state: 'done', rows: 1 })]]);
+    expect(over.requests?.[0]).not.toHaveProperty('keys');
+    expect(end(applySignal(BEFORE, signal('two', { tables: ['public.a'], keys }), { tables: ['public.a'] }, 0), 'public.a').tables).toEqual({
+      ...BEFORE.tables,
+      'public.a': { ...done, rows: 3 },
+    });
+  });
+
   test('begins at once where its tables are at rest, and notes the place of its signal', () => {
     const progress = ask(BEFORE, 'one', ['public.a'], 'id > 3');
     expect(progress.tables['public.a']).toMatchObject({ state: 'running', rows: 0, rest: null, where: 'id > 3' });

@@ -9,12 +9,16 @@ export type Verdict = { readonly tables: readonly string[] } | { readonly refuse
 /** The progress after a signal: with an answer to it, its place noted, and what can begin at once begun. */
 export function applySignal(progress: SnapshotProgress, signal: Signal, verdict: Verdict, nowMs: number): SnapshotProgress {
   const noted = { ...progress, nextSignal: signal.offset + 1 };
-  const { id, type, where } = signal;
+  const { id, type, where, keys } = signal;
   const answer = { id, type, where, rows: 0, takenAtMs: nowMs };
   if ('refused' in verdict) return withRequest(noted, { ...answer, state: 'refused', tables: signal.tables, reason: verdict.refused });
-  if (type === 'snapshot') return startWaiting(withRequest(noted, { ...answer, state: 'waiting', tables: verdict.tables, reason: null }));
+  if (type === 'snapshot') return startWaiting(withRequest(noted, { ...answer, ...keysOf(keys), state: 'waiting', tables: verdict.tables, reason: null }));
   const done = withRequest(noted, { ...answer, state: 'done', tables: [], reason: null });
   return type === 'stop' ? stopRequests(done) : { ...done, isPaused: type === 'pause' };
+}
+
+function keysOf(keys: Signal['keys'] | undefined): Pick<SnapshotRequest, 'keys'> {
+  return keys === undefined || keys.length === 0 ? {} : { keys };
 }
 
 /** The progress of one table, and of the request that it may be read for. */
@@ -49,7 +53,7 @@ function startWaiting(progress: SnapshotProgress): SnapshotProgress {
   return next;
 }
 
-function beginning(before: TableProgress | undefined, { id, where }: SnapshotRequest): TableProgress {
+function beginning(before: TableProgress | undefined, { id, where, keys }: SnapshotRequest): TableProgress {
   const { expectedRows = 0, note = null } = before ?? {};
   const isKnown = before !== undefined;
   return {
@@ -61,6 +65,7 @@ function beginning(before: TableProgress | undefined, { id, where }: SnapshotReq
     note,
     request: isKnown ? id : `${NEW}${id}`,
     ...(where === null ? {} : { where }),
+    ...keysOf(keys),
   };
 }
 
@@ -68,10 +73,10 @@ function beginning(before: TableProgress | undefined, { id, where }: SnapshotReq
 const NEW = 'new ';
 
 function endTable(progress: SnapshotProgress, name: string, table: TableProgress): SnapshotProgress {
-  const { request: mark = '', where, ...rest } = table;
+  const { request: mark = '', where, keys, ...rest } = table;
   const isNew = mark.startsWith(NEW);
   const { [name]: _, ...others } = progress.tables;
-  const tables = isNew && where !== undefined ? others : { ...progress.tables, [name]: rest };
+  const tables = isNew && (where !== undefined || keys !== undefined) ? others : { ...progress.tables, [name]: rest };
   const request = progress.requests?.find(({ id, state }) => id === requestOf(table) && state === 'running');
   if (request === undefined) return startWaiting({ ...progress, tables });
   const isLast = request.tables.every((other) => (tables[other]?.state ?? 'done') === 'done');
@@ -94,7 +99,7 @@ export function refuseTable(progress: SnapshotProgress, name: string, reason: st
 function endRequest(progress: SnapshotProgress, request: SnapshotRequest): SnapshotProgress {
   const kept = Object.entries(progress.tables).flatMap(([name, table]): [string, TableProgress][] => {
     if (requestOf(table) !== request.id) return [[name, table]];
-    const { request: mark, where: _, ...rest } = table;
+    const { request: mark, where: _where, keys: _keys, ...rest } = table;
     return mark?.startsWith(NEW) === true ? [] : [[name, { ...rest, state: 'done', rest: [] }]];
   });
   return { ...changed(progress, request), tables: Object.fromEntries(kept) };
@@ -106,5 +111,7 @@ function requestOf(table: TableProgress | undefined): string | undefined {
 }
 
 function changed(progress: SnapshotProgress, request: SnapshotRequest): SnapshotProgress {
-  return { ...progress, requests: progress.requests?.map((other) => (other.id === request.id && isOpen(other) ? request : other)) };
+  const { keys: _keys, ...over } = request;
+  const next = isOpen(request) ? request : over;
+  return { ...progress, requests: progress.requests?.map((other) => (other.id === request.id && isOpen(other) ? next : other)) };
 }

@@ -34,6 +34,8 @@ export interface SignalValue {
   /** Of a snapshot: a condition on its rows; null for all of them. */
   where: string | null;
   ts_ms: number;
+  /** Of a snapshot of one table, instead of a condition: rows to be told as deleted where the table does not have them, by the texts of their key columns. */
+  keys: readonly Readonly<Record<string, string>>[];
 }
 
 export interface PositionValue {
@@ -115,6 +117,7 @@ export function controlSchemas(topic: string, kind: keyof ControlRecords): { rea
             { name: 'tables', type: { type: 'array', items: 'string' }, default: [] },
             { name: 'where', type: ['null', 'string'], default: null },
             { name: 'ts_ms', type: 'long' },
+            { name: 'keys', type: { type: 'array', items: { type: 'map', values: 'string' } }, default: [] },
           ],
         },
       };
