@@ -60,5 +60,33 @@ test('one that cannot be taken is told of, and so is one that is dropped or rena
   await source.said('Table public.gone was dropped; the others go on.');
   await source.said('Table public.u was renamed to public.v; the others go on.');
   await untilCount('t', 4);
-  await bench.query('ALTER TABLE keyless REPLICA IDENTITY FULL');
+  // It has one problem, and the table that was renamed to another name none: that one is taken.
+  await source.said('public.v came into being');
+  await source.said('going on where the topics stand', 2);
+  await untilCount('v', 4);
+  await source.stop();
+});
+
+test('one that cannot be taken and came while the source was down is left out of the next start, and taken once it can be', async () => {
+  await bench.query(
+    'CREATE TYPE pair AS (a int, b int); CREATE TABLE odd (id int PRIMARY KEY, p pair); INSERT INTO t VALUES (5); INSERT INTO keyless VALUES (1)',
+  );
+  await using source = new SourceProcess(settings());
+  await source.said('New tables are not taken yet. Table public.keyless');
+  await source.said('New tables are not taken yet. Column p of public.odd');
+  await untilCount('t', 5);
+  // A table that is not published is none whose updates PostgreSQL would refuse.
+  await bench.query('UPDATE keyless SET a = 2; UPDATE odd SET id = 2');
+  await bench.query('ALTER TABLE keyless REPLICA IDENTITY FULL; CREATE TABLE w (id int PRIMARY KEY); INSERT INTO w VALUES (1)');
+  await source.said('public.keyless, public.w came into being');
+  await source.said('going on where the topics stand', 2);
+  await untilCount('keyless', 1);
+  await untilCount('w', 1);
+  expect(source.count('"level":50')).toBe(0);
+});
+
+test('one that TABLES names and that cannot be taken is no surprise: it stops the start', async () => {
+  await using source = new SourceProcess({ ...settings(), TABLES: 'public.t,public.odd' });
+  expect(await source.ended()).toBe(3);
+  expect(source.log).toContain('Column p of public.odd');
 });

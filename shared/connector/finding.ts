@@ -12,4 +12,6 @@ export interface Finding {
   readonly remedy: string;
   /** `schema.table`, where it concerns that table alone: a source that has published it before stops the table, not itself. */
   readonly table?: string | undefined;
+  /** Tables that are new, and without which it would not be: a source that goes on leaves them out until it is put right. */
+  readonly without?: readonly string[] | undefined;
 }

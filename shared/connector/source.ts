@@ -134,6 +134,9 @@ export interface Source {
   /** The tables that the settings ask for, as they are now. Changes nothing. */
   tables(): Promise<readonly TableSchema[]>;
 
+  /** Takes none of these tables for now, though the settings ask for them: to be called before `beginAnew` and `setup`, with what findings name. */
+  leaveOut?(tables: readonly string[]): void;
+
   /**
    * Where `setup` would find tables of which changes were missed, or all of them since the database can no longer go on from
    * the checkpoint and the settings say to begin anew: the snapshot that is to be stored before `setup` is called with it,

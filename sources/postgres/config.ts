@@ -56,6 +56,8 @@ export interface PostgresSourceConfig {
   /** Settings of the session that SOURCE_URL asks for (`?options=-c …`); ours come behind them. */
   readonly serverOptions: readonly string[];
   readonly tablePatterns: readonly string[];
+  /** Tables, by `schema.table`, that are not taken for now. */
+  readonly leftOut: ReadonlySet<string>;
   readonly excluded: ReadonlySet<string>;
   /** By `schema.table.column`. */
   readonly masks: ReadonlyMap<string, Mask>;
@@ -76,6 +78,7 @@ export function toConfig(settings: PostgresSourceSettings): PostgresSourceConfig
     name: settings.SOURCE_NAME,
     ...splitUrl(settings.SOURCE_URL.reveal()),
     tablePatterns: settings.TABLES,
+    leftOut: new Set(),
     excluded: new Set(settings.EXCLUDE_COLUMNS),
     masks: masksOf(settings),
     filters: parseRowFilters(settings.ROW_FILTER ?? '') ?? new Map(),

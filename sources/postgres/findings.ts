@@ -5,7 +5,7 @@ import { carriedColumns, type CatalogTable, columnPath, keyOf, type SchemaRules,
 import { columnProblems, namedColumnProblems, type UniqueKeys } from './column-findings.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { serviceOf } from './managed-services.ts';
-import { publicationProblems } from './publication-findings.ts';
+import { isNew, publicationProblems } from './publication-findings.ts';
 import type { PublicationState, TablePlan } from './publication-plan.ts';
 import { quoteTable } from './statements.ts';
 import { toDataType } from './types.ts';
@@ -68,16 +68,23 @@ function userOf({ user, can_create: mayCreate, is_superuser: isSuperuser }: Serv
 }
 
 /** What is wrong with it, each with the statement that puts it right. */
-export function allProblems({ config, rules, facts, found, tables, uniqueKeys, slot, publication, plans }: State): readonly Finding[] {
+export function allProblems(state: State): readonly Finding[] {
+  const { config, rules, facts, found, tables, uniqueKeys, slot, publication, plans } = state;
   return [
     ...serverProblems(facts, slot !== undefined),
     ...found.unmatched.map(notFound),
     ...found.dotted.map(leftOut),
     ...namedColumnProblems(tables, config),
-    ...tables.flatMap((table) => [...columnProblems(table, rules, uniqueKeys), ...tableProblems(table, rules, facts)]),
+    ...tables.flatMap((table) => ofTable(table, state, [...columnProblems(table, rules, uniqueKeys), ...tableProblems(table, rules, facts)])),
     ...(slot === undefined ? [] : slotProblems(slot, config, facts)),
     ...publicationProblems({ config, version: facts.version, user: userOf(facts), publication, plans }),
   ];
+}
+
+/** What is wrong with one table; it is new where it is not published yet, and not asked for by its name. */
+function ofTable({ ref }: CatalogTable, { config, plans }: State, findings: readonly Finding[]): readonly Finding[] {
+  const plan = plans.find(({ table }) => table.ref === ref);
+  return plan === undefined || findings.length === 0 || !isNew(plan, config) ? findings : findings.map((finding) => ({ ...finding, without: [nameOf(ref)] }));
 }
 
 /** Of a server that is too old nothing else can be asked. */
@@ -128,6 +135,10 @@ function serverProblems(facts: ServerFacts, hasSlot: boolean): Finding[] {
     });
   }
   return findings;
+}
+
+function nameOf({ schema, name }: TableRef): string {
+  return `${schema}.${name}`;
 }
 
 function notFound(pattern: string): Finding {

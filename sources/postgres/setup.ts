@@ -30,6 +30,12 @@ export async function findTables(client: Client, patterns: readonly string[]): P
   return { tables, unmatched, dotted: wanted.filter(hasDot) };
 }
 
+/** Those of them that are taken. */
+async function findWanted(client: Client, { tablePatterns, leftOut }: PostgresSourceConfig): Promise<readonly TableRef[]> {
+  const { tables } = await findTables(client, tablePatterns);
+  return tables.filter((table) => !leftOut.has(qualified(table)));
+}
+
 function hasDot({ schema, name }: TableRef): boolean {
   return schema.includes('.') || name.includes('.');
 }
@@ -99,7 +105,7 @@ function qualified({ schema, name }: TableRef): string {
  */
 export async function prepare(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<Prepared> {
   const facts = await readFacts(client);
-  const { tables } = await findTables(client, config.tablePatterns);
+  const tables = await findWanted(client, config);
   const published = await preparePublication(client, { config, version: facts.version, tables: await describeTables(client, tables), log });
   const now = await readServerLog(client);
   assertSameLog(config, from, now);
@@ -150,7 +156,7 @@ async function preparePublication(client: Client, { config, version, tables, log
  */
 export async function planAnew(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<SnapshotProgress | undefined> {
   if (!hasHistory(from)) return undefined;
-  const { tables } = await findTables(client, config.tablePatterns);
+  const tables = await findWanted(client, config);
   if (config.settings.ON_SLOT_LOST === 'snapshot' && (await isHistoryLost(client, config, from))) return startOver(tables);
   if (config.settings.SNAPSHOT_MODE === 'never' || from.snapshot === null) return undefined;
   const missed = await findMissed(client, { config, tables, log });

@@ -46,7 +46,7 @@ interface CommitEnd {
 /** Streams a PostgreSQL database by logical replication (pgoutput), with a snapshot beside the stream. */
 export class PostgresSource implements Source {
   readonly name: string;
-  readonly #config: PostgresSourceConfig;
+  #config: PostgresSourceConfig;
   readonly #context: ConnectorContext;
   readonly #commits: CommitEnd[] = [];
   readonly #started = Promise.withResolvers<Snapshotter>();
@@ -101,6 +101,10 @@ export class PostgresSource implements Source {
 
   async tables(): Promise<readonly TableSchema[]> {
     return withClient(this.#config, (client) => readTables(client, this.#config));
+  }
+
+  leaveOut(tables: readonly string[]): void {
+    this.#config = { ...this.#config, leftOut: new Set(tables) };
   }
 
   async beginAnew(from: Checkpoint): Promise<SnapshotProgress | undefined> {

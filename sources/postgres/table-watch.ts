@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import type { Finding } from '../../shared/connector/finding.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import type { TableRef } from '../../shared/record/table-schema.ts';
@@ -37,6 +38,8 @@ export class TableWatch {
   readonly #missing = new Map<string, string>();
   readonly #said = new Set<string>();
   #looksUntilCheck = 0;
+  /** The new tables of the last check. */
+  #checked = '';
 
   constructor({ config, log, tables }: TableWatchOptions) {
     this.#config = config;
@@ -67,9 +70,9 @@ export class TableWatch {
             client,
             tables.filter((table) => fresh.includes(nameOf(table))),
           );
-    if (described.length > 0 && (await this.#canBeTaken(client, fresh))) {
-      throw new CdcError('SETUP_CHANGED', `${fresh.join(', ')} came into being, and TABLES asks for it: setting up anew.`);
-    }
+    if (described.length === 0) return;
+    const taken = await this.#canBeTaken(client, fresh);
+    if (taken.length > 0) throw new CdcError('SETUP_CHANGED', `${taken.join(', ')} came into being, and TABLES asks for it: setting up anew.`);
   }
 
   #tellMissing(places: readonly Place[]): void {
@@ -82,14 +85,19 @@ export class TableWatch {
     }
   }
 
-  /** Whether nothing is wrong with new tables; what is, is said. */
-  async #canBeTaken(client: Client, fresh: readonly string[]): Promise<boolean> {
-    if (this.#looksUntilCheck-- > 0) return false;
+  /** The new tables with which nothing is wrong; what is with the others is said. */
+  async #canBeTaken(client: Client, fresh: readonly string[]): Promise<readonly string[]> {
+    if (fresh.join() !== this.#checked) this.#looksUntilCheck = 0;
+    if (this.#looksUntilCheck-- > 0) return [];
     this.#looksUntilCheck = LOOKS_BETWEEN_CHECKS;
+    this.#checked = fresh.join();
     const findings = await findProblems(client, this.#config);
-    const wrong = findings.filter(({ severity, table }) => severity === 'error' && (table === undefined || fresh.includes(table)));
-    for (const { message, remedy } of wrong) this.#sayOnce(`New tables are not taken yet. ${message}`, { remedy, tables: fresh });
-    return wrong.length === 0;
+    const errors = findings.filter(({ severity }) => severity === 'error');
+    const wrong = fresh.map((name) => ({ name, findings: errors.filter((finding) => concerns(finding, name)) }));
+    for (const { message, remedy } of new Set(wrong.flatMap((table) => table.findings))) {
+      this.#sayOnce(`New tables are not taken yet. ${message}`, { remedy, tables: fresh });
+    }
+    return wrong.flatMap((table) => (table.findings.length === 0 ? [table.name] : []));
   }
 
   #sayOnce(message: string, details: object): void {
@@ -97,6 +105,12 @@ export class TableWatch {
     this.#said.add(message);
     this.#log.warn(details, message);
   }
+}
+
+/** What names no table stands in the way of all. */
+function concerns({ table, without }: Finding, name: string): boolean {
+  if (without !== undefined) return without.includes(name);
+  return table === undefined || table === name;
 }
 
 function nameOf({ schema, name }: TableRef): string {

@@ -91,7 +91,7 @@ async function attempt(run: SourceRun, lag: LagWatch, healthy: () => void): Prom
 
 /** Everything before the first record; where the topics stand. */
 async function setUp({ log, status }: SourceRun, source: Source, publisher: Publisher): Promise<Checkpoint> {
-  await check(source, publisher, log);
+  source.leaveOut?.(await check(source, publisher, log));
   const checkpoint = await beginAnewIfLost(source, publisher, await publisher.open());
   status.resumed(checkpoint);
   const tables = await source.setup(checkpoint);
@@ -112,17 +112,28 @@ async function beginAnewIfLost(source: Source, publisher: Publisher, checkpoint:
   return { ...checkpoint, snapshot };
 }
 
-/** What is wrong with one table stops a first start; later it stops that table, which the source then sees to. */
-async function check(source: Source, publisher: Publisher, log: Logger): Promise<void> {
+/**
+ * What is wrong with one table stops a first start. Later it stops that table, which the source then sees to; a table that is
+ * new meanwhile is left out, as it would be had it come while the source ran. Gives those.
+ */
+async function check(source: Source, publisher: Publisher, log: Logger): Promise<readonly string[]> {
   const findings = await source.validate();
   assertFree(findings);
   for (const { severity, message, remedy } of findings) if (severity === 'warning') log.warn({ remedy }, message);
-  if (findings.some(({ severity, table }) => severity === 'error' && table === undefined)) return throwIfErrors(findings);
-  if (!findings.some(({ severity }) => severity === 'error')) return;
-  const checkpoint = await publisher.peek();
-  const known = new Set([...Object.keys(checkpoint?.snapshot?.tables ?? {}), ...Object.keys(checkpoint?.stopped ?? {})]);
-  const isKnown = ({ table = '' }: Finding) => known.has(table) || (checkpoint !== undefined && checkpoint.snapshot === null);
-  throwIfErrors(findings.filter((finding) => !isKnown(finding)));
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (errors.some(({ table, without }) => table === undefined && without === undefined)) throwIfErrors(findings);
+  const checkpoint = errors.length === 0 ? undefined : await publisher.peek();
+  if (checkpoint === undefined) throwIfErrors(findings);
+  const ofNew = source.leaveOut === undefined ? [] : errors.filter(({ without }) => without !== undefined);
+  throwIfErrors(errors.filter((finding) => !ofNew.includes(finding) && !isKnown(finding, checkpoint)));
+  for (const { message, remedy, without: tables } of ofNew) log.warn({ remedy, tables }, `New tables are not taken yet. ${message}`);
+  return ofNew.flatMap(({ without = [] }) => without);
+}
+
+/** Whether the finding is of a table that the source has published. */
+function isKnown({ table }: Finding, checkpoint: Checkpoint | undefined): boolean {
+  if (checkpoint === undefined || table === undefined) return false;
+  return checkpoint.snapshot === null || table in checkpoint.snapshot.tables || table in (checkpoint.stopped ?? {});
 }
 
 /** Before the topics are taken over: a source that runs is not to be fenced by one that cannot read. */
