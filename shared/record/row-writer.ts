@@ -13,6 +13,8 @@ const DOT = 0x2e;
 const SHORT_COPY = 64;
 /** 2^28: four bytes of seven bits. */
 const LOW_BITS = 0x10000000;
+const UUID_LENGTH = 36;
+const HEX_DIGITS = Buffer.from('0123456789abcdef');
 /** Up to this many digits a number holds an integer and its zig-zag form exactly. */
 const SAFE_DIGITS = 15;
 
@@ -150,6 +152,26 @@ export class RowWriter {
     if (digits + missing > SAFE_DIGITS) return this.decimal(latin1(source, start, end), scale);
     for (; missing > 0; missing--) value *= 10;
     this.#smallUnscaled(isNegative ? -value : value);
+  }
+
+  /** A decimal as the integer that it is at its scale: a safe one. */
+  unscaled(value: number): void {
+    this.#smallUnscaled(value);
+  }
+
+  /** The text of a UUID from its 16 bytes. */
+  uuid(source: Uint8Array, start: number): void {
+    this.#reserve(UUID_LENGTH + 1);
+    const buffer = this.#buffer;
+    let at = this.#position;
+    buffer[at++] = UUID_LENGTH << 1;
+    for (let index = 0; index < 16; index++) {
+      if (index === 4 || index === 6 || index === 8 || index === 10) buffer[at++] = MINUS;
+      const byte = source[start + index] as number;
+      buffer[at++] = HEX_DIGITS[byte >> 4] as number;
+      buffer[at++] = HEX_DIGITS[byte & 0x0f] as number;
+    }
+    this.#position = at;
   }
 
   /** A decimal from its text; as `decimalFromDigits`. */

@@ -5,6 +5,7 @@ import { RowPages } from '../../shared/record/row-pages.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { TableVersion } from './catalog.ts';
+import { CopyBinaryReader, isBinary } from './copy-binary.ts';
 import { copyOut } from './copy-out.ts';
 import { CopyTextReader } from './copy-text.ts';
 import { Relation, type RelationColumn } from './relation.ts';
@@ -40,11 +41,13 @@ export async function readChunk(client: Client, view: TableView, version: TableV
   const names = columns.map((column) => column.name);
   const { key } = source;
   const inOutput = key === null ? [...columns, PLACE] : columns;
-  const reader = new CopyTextReader(new Relation(table, inOutput), new RowWriter());
+  // Of a key the text is needed, to go on behind the last one.
+  const isBinaryRead = key === null && isBinary(table, inOutput);
+  const reader = copyReader(new Relation(table, inOutput), isBinaryRead);
   const rows = new RowPages(table);
   let isCut = false;
   const { range, where, limit } = request;
-  await copyOut(client, buildCopyChunk({ ...source, columns: names, after: range.after, end: range.end, where, limit }), {
+  await copyOut(client, buildCopyChunk({ ...source, columns: names, after: range.after, end: range.end, where, limit, isBinary: isBinaryRead }), {
     onRow: (bytes, start, end) => {
       // Rows much larger than the ones before: what comes is read to its end, but not kept.
       isCut ||= rows.byteLength > 2 * CHUNK_BYTES;
@@ -70,6 +73,10 @@ export async function readAbsent(
   const names = columns.map(({ name }) => (isKey.has(name) ? name : null));
   await copyOut(client, buildCopyAbsent(view.table, names, { keys, where }), { onRow: (bytes, start, end) => reader.read(bytes, start, end, rows) });
   return { table, rows, last: null, isLast: true, areAbsent: true };
+}
+
+export function copyReader(relation: Relation, isBinaryRead: boolean): CopyTextReader | CopyBinaryReader {
+  return isBinaryRead ? new CopyBinaryReader(relation, new RowWriter()) : new CopyTextReader(relation, new RowWriter());
 }
 
 /** Stands behind a table's columns in the output, and is no value of it. */

@@ -121,13 +121,18 @@ export class Relation {
     return this.#isKey[index] === KEY;
   }
 
+  /** Whether it is written before a value that there is one. */
+  hasBranch(index: number): boolean {
+    return this.#isKey[index] === 0;
+  }
+
   /** Writes one value from its text form. */
   writeCell(index: number, code: CellCode, bytes: Buffer, start: number, end: number, writer: RowWriter): void {
     if (this.#isKey[index] === 0) writer.present();
     try {
       this.#writeValue(index, code, bytes, start, end, writer);
     } catch (error) {
-      throw this.#badValue(index, error);
+      throw this.toBadValue(index, error);
     }
   }
 
@@ -220,7 +225,8 @@ export class Relation {
     return this.table.columns[this.#columns[index] ?? -1]?.name ?? String(index);
   }
 
-  #badValue(index: number, error: unknown): CdcError {
+  /** Says of which column it is that a value cannot be carried. */
+  toBadValue(index: number, error: unknown): CdcError {
     const context = { table: this.table.qualifiedName, column: this.#columnName(index) };
     if (isCdcError(error)) return new CdcError(error.code, `${error.message} (${context.table}, column ${context.column})`, { remedy: error.remedy, context });
     return new CdcError('PARSE_FAILED', `A value of ${context.table}, column ${context.column}, is not in the form that PostgreSQL prints.`, {

@@ -6,18 +6,17 @@ import { failAt } from '../../shared/process/failpoint.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { RowPages } from '../../shared/record/row-pages.ts';
-import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { ChunkWindow } from '../snapshot/chunk-window.ts';
 import { applySignal, openTables, refuseTable, withTable } from '../snapshot/requests.ts';
 import { RangeQueue } from '../snapshot/range-queue.ts';
 import { type ReadUnderWay, ReadsUnderWay } from '../snapshot/reads-under-way.ts';
 import { type CatalogTable, topicKeyOf, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
-import { CHUNK_BYTES, type ChunkRows, readAbsent, readChunk } from './chunk-reader.ts';
+import { CHUNK_BYTES, type ChunkRows, copyReader, readAbsent, readChunk } from './chunk-reader.ts';
 import { connect, disconnect, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
+import { isBinary } from './copy-binary.ts';
 import { copyOut } from './copy-out.ts';
-import { CopyTextReader } from './copy-text.ts';
 import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
 import { Relation } from './relation.ts';
@@ -506,7 +505,8 @@ export class Snapshotter {
     const truncate = before.startsOver ? [truncateRecord(table, START)] : [];
     this.#advance(name, { ...before, state: 'running', rows: 0, startsOver: true, note: null });
     await this.#emit([schemaRecord(table, START), ...truncate]);
-    const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
+    const isBinaryRead = isBinary(table, columns);
+    const reader = copyReader(new Relation(table, columns), isBinaryRead);
     const names = columns.map((column) => column.name);
     let rows = new RowPages(table);
     let count = 0;
@@ -518,7 +518,7 @@ export class Snapshotter {
       this.#advance(name, { ...this.#requireProgress(name), rows: count });
       await this.#emit([], byteLength, reads);
     };
-    await copyOut(client, buildCopyTable(view.table, names, this.#filterOf(name)), {
+    await copyOut(client, buildCopyTable({ table: view.table, columns: names, where: this.#filterOf(name), isBinary: isBinaryRead }), {
       onRow: (bytes, start, end) => reader.read(bytes, start, end, rows),
       onPiece: () => (rows.byteLength < PART_BYTES ? undefined : handOn()),
     });

@@ -148,16 +148,17 @@ export interface ChunkQuery {
   /** A further condition, already checked. */
   readonly where: string | null;
   readonly limit: number;
+  readonly isBinary: boolean;
 }
 
 /** What a session reads chunks with: the planner may take no way that has another order than the one asked for. */
 export const READ_IN_ORDER = 'SET enable_seqscan = off; SET synchronize_seqscans = off; SET max_parallel_workers_per_gather = 0; SET jit = off';
 
 /**
- * The next rows of a range, as `COPY` text. In the file's order each has its place (`ctid`) as a last column; a scan of
+ * The next rows of a range. In the file's order each has its place (`ctid`) as a last column; a scan of
  * a range of places gives them in that order, and a sort would read the whole range for each chunk.
  */
-export function buildCopyChunk({ table, columns, key, after, end, where, limit }: ChunkQuery): string {
+export function buildCopyChunk({ table, columns, key, after, end, where, limit, isBinary }: ChunkQuery): string {
   const place = key === null ? 'ctid' : `(${quoteColumns(key)})`;
   const conditions = [
     ...(after === null ? [] : [`${place} > (${literals(after)})`]),
@@ -166,7 +167,7 @@ export function buildCopyChunk({ table, columns, key, after, end, where, limit }
   ];
   const condition = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
   const [list, order] = key === null ? [`${quoteColumns(columns)}, ctid`, ''] : [quoteColumns(columns), ` ORDER BY ${quoteColumns(key)}`];
-  return buildCopy(`SELECT ${list} FROM ${rowsOf(table)}${condition}${order} LIMIT ${limit}`);
+  return buildCopy(`SELECT ${list} FROM ${rowsOf(table)}${condition}${order} LIMIT ${limit}`, isBinary);
 }
 
 /** Asks the server whether a condition is one, in the form in which chunks have it; reads nothing. To be sent as a prepared statement, which is one alone. */
@@ -201,8 +202,8 @@ export function buildSampleKeys(table: ReadTable, key: readonly string[], { perc
   return `SELECT DISTINCT ON (part) ${texts} FROM (${sample}) s WHERE part < ${parts} ORDER BY part, ${key.map((name) => `${pg.escapeIdentifier(name)} DESC`).join(', ')}`;
 }
 
-export function buildCopyTable(table: ReadTable, columns: readonly string[], where: string | null): string {
-  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)}${where === null ? '' : ` WHERE (${where}\n)`}`);
+export function buildCopyTable({ table, columns, where, isBinary }: Pick<ChunkQuery, 'table' | 'columns' | 'where' | 'isBinary'>): string {
+  return buildCopy(`SELECT ${quoteColumns(columns)} FROM ${rowsOf(table)}${where === null ? '' : ` WHERE (${where}\n)`}`, isBinary);
 }
 
 /** One row by its key, in text form. */
@@ -233,8 +234,8 @@ export function buildCopyAbsent(
 /** The columns that a table has now. */
 export const COLUMN_NAMES = `SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`;
 
-function buildCopy(select: string): string {
-  return `COPY (${select}) TO STDOUT`;
+function buildCopy(select: string, isBinary = false): string {
+  return `COPY (${select}) TO STDOUT${isBinary ? ' (FORMAT binary)' : ''}`;
 }
 
 /** The log tells of tables that inherit from a table under their own names, so they are not read with it. */

@@ -197,8 +197,12 @@ export function parseFloating(bytes: Buffer, start: number, end: number): number
 /** Microseconds since 1970. Throws `VALUE_OUT_OF_RANGE` for a finite value beyond the two that stand for the infinities. */
 export function timestampOf(bytes: Uint8Array, start: number, end: number): number | bigint {
   const micros = temporalText.timestamp(bytes, start, end);
-  const isFine = typeof micros === 'number' || (micros > TIMESTAMP_MINUS_INFINITY && micros < TIMESTAMP_INFINITY) || bytes[end - 1] === LOWER_Y;
-  if (isFine) return micros;
+  return typeof micros === 'number' || bytes[end - 1] === LOWER_Y ? micros : assertTimestamp(micros);
+}
+
+/** The same for a value that is finite. */
+export function assertTimestamp(micros: bigint): bigint {
+  if (micros > TIMESTAMP_MINUS_INFINITY && micros < TIMESTAMP_INFINITY) return micros;
   throw new CdcError('VALUE_OUT_OF_RANGE', 'A timestamp does not fit into 64 bits of microseconds since 1970.');
 }
 
