@@ -100,7 +100,7 @@ export class TestMember {
   }
 
   #note({ topic, partition, records, origins, nextOffset }: Delivery): void {
-    const delivered = origins.map((origin, index) => ({ record: records[index] as ChangeRecord, partition, origin }));
+    const delivered = [...origins].map((origin, index) => ({ record: records[index] as ChangeRecord, partition, origin }));
     this.records.set(topic, [...(this.records.get(topic) ?? []), ...delivered]);
     this.ends.set(`${topic}/${partition}`, { topic, partition, offset: nextOffset });
     this.#wake();

@@ -9,7 +9,7 @@ import { parseTableSchema } from './avro/table-schemas.ts';
 import { schemaIdOf, WIRE_HEADER_BYTES } from './avro/wire-format.ts';
 import { EnvelopeDecoder } from './envelope-decoder.ts';
 import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
-import type { FetchedRecord } from './kafka/fetched-record.ts';
+import { type FetchedRecord, PackedRecords } from './kafka/fetched-record.ts';
 import { type FetchedRecords, GroupConsumer } from './kafka/group-consumer.ts';
 import type { AssignedPartition, PartitionOffset, StoredOffset } from './kafka/group-offsets.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
@@ -30,7 +30,7 @@ export interface Delivery {
   /** In order; tombstones are left out. */
   readonly records: readonly ChangeRecord[];
   /** The same records as Kafka has them: offset, key and value. */
-  readonly origins: readonly FetchedRecord[];
+  readonly origins: PackedRecords;
   readonly bytes: number;
   /** What to commit once these records, and all before them, are durable. */
   readonly nextOffset: bigint;
@@ -248,13 +248,13 @@ export class Subscriber {
     const { handlers } = this.#options;
     const skipped = this.#skipped.get(topic);
     const records: ChangeRecord[] = [];
-    const origins: FetchedRecord[] = [];
+    const origins = new PackedRecords(messages.length);
     let bytes = 0;
     for (const message of messages) {
       if (message.valueEnd < message.valueStart || skipped?.has(placeOf(partition, message)) === true) continue;
       try {
         records.push(this.#decode(topic, message));
-        origins.push(message);
+        origins.add(message);
       } catch (error) {
         if (records.length > 0) void handlers.deliver({ topic, partition, records, origins, bytes, nextOffset: BigInt(message.offsetNumber), lag });
         return this.#refuse(topic, error, { partition, origin: message });

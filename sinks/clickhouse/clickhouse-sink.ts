@@ -180,7 +180,8 @@ export class ClickHouseSink implements Sink {
 
   /** Of the changes that are written: no two changes of a table have one version. */
   #tokenOf({ header }: TablePlan, rows: readonly Versioned[]): string {
-    const versions = Float64Array.from(rows, ({ version }) => version);
+    const versions = new Float64Array(rows.length);
+    for (let index = 0; index < rows.length; index++) versions[index] = (rows[index] as Versioned).version;
     return createHash('sha1').update(this.#salt).update(header).update(versions).digest('hex');
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { PackedRecords } from '../../topics/kafka/fetched-record.ts';
 import type { AssignedPartition, Delivery } from '../../topics/subscriber.ts';
 import { Lane } from './lane.ts';
 import { Lanes } from './lanes.ts';
@@ -19,7 +20,7 @@ const delivery = (part: Partial<Delivery>): Delivery => ({
   topic: 'shop.public.orders',
   partition: 0,
   records: [],
-  origins: [],
+  origins: new PackedRecords(0),
   bytes: 0,
   nextOffset: 0n,
   lag: 0,

@@ -12,7 +12,7 @@ export class Origins {
   at(place: number): RefusedRecord {
     let rest = place;
     for (const { partition, origins } of this.#deliveries) {
-      const origin = origins[rest];
+      const origin = origins.at(rest);
       if (origin !== undefined) return { partition, origin };
       rest -= origins.length;
     }
@@ -22,8 +22,7 @@ export class Origins {
   find(partition: unknown, offset: unknown): RefusedRecord | undefined {
     for (const delivery of this.#deliveries) {
       if (delivery.partition !== partition) continue;
-      const origin = delivery.origins.find((each) => each.offset === offset);
-      if (origin !== undefined) return { partition: delivery.partition, origin };
+      for (const origin of delivery.origins) if (origin.offset === offset) return { partition: delivery.partition, origin };
     }
     return undefined;
   }

@@ -7,7 +7,7 @@ import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import { TABLES } from '../../test/scripted-log.ts';
 import type { DeadLetter } from '../../topics/dead-letters.ts';
-import { FetchedRecord } from '../../topics/kafka/fetched-record.ts';
+import { FetchedRecord, PackedRecords } from '../../topics/kafka/fetched-record.ts';
 import { Lane, type LaneBatch } from './lane.ts';
 import { Origins } from './origins.ts';
 import { TableWriter } from './table-writer.ts';
@@ -73,7 +73,11 @@ function batchOf(count: number): LaneBatch {
   const offsets = new Map([[2, BigInt(1000 + count)]]);
   const ids = Array.from({ length: count }, (_, id) => id);
   const origins = new Origins();
-  for (const part of [ids.slice(0, count / 4), ids.slice(count / 4)]) origins.add({ partition: 2, origins: part.map(originOf) });
+  for (const part of [ids.slice(0, count / 4), ids.slice(count / 4)]) {
+    const packed = new PackedRecords(count);
+    for (const id of part) packed.add(originOf(id));
+    origins.add({ partition: 2, origins: packed });
+  }
   return { generation: 1, records: ids.map(recordOf), origins, bytes: 1, offsets, checkpoint: { topic: TOPIC, topicId: 'a', offsets } };
 }
 

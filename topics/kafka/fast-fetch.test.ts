@@ -12,7 +12,7 @@ import {
   type WantedRecord,
 } from '../../test/record-batches.ts';
 import './fast-fetch.ts';
-import type { FetchedRecord } from './fetched-record.ts';
+import { type FetchedRecord, PackedRecords } from './fetched-record.ts';
 import { KafkaBatch } from './kafkajs-internals.ts';
 
 const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)));
@@ -39,12 +39,16 @@ function seen({ key, value, offset, timestamp, headers, isControlRecord, batchCo
   return { key, value, offset, timestamp, headers: { ...headers }, isControlRecord, producerId, inTransaction };
 }
 
-test('a batch is read as kafkajs reads it', async () => {
+test('a batch is read as kafkajs reads it, also by way of packed records', async () => {
   await fc.assert(
     fc.asyncProperty(batches, async ({ records, ...options }) => {
       const bytes = buildBatch(records, options as Parameters<typeof buildBatch>[1]);
       const [ours, original] = [await decodeByOurs(bytes), await decodeByKafkajs(bytes)];
       expect(ours.records.map(seen)).toEqual(original.records.map(seen));
+      const packed = new PackedRecords(records.length);
+      for (const one of ours.records) packed.add(one as unknown as FetchedRecord);
+      expect([...packed].map((one) => seen(one as unknown as DecodedRecord))).toEqual(original.records.map(seen));
+      expect([packed.length, packed.at(records.length)]).toEqual([records.length, undefined]);
     }),
     { numRuns: 60 },
   );

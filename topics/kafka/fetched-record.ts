@@ -20,12 +20,12 @@ export class FetchedRecord {
   readonly valueStart: number;
   readonly valueEnd: number;
   /** Behind its length and attributes. */
-  readonly #start: number;
+  readonly start: number;
 
   constructor(batchContext: BatchContext, { bytes, start, valueStart, valueEnd }: RecordPlace) {
     this.batchContext = batchContext;
     this.bytes = bytes;
-    this.#start = start;
+    this.start = start;
     this.valueStart = valueStart;
     this.valueEnd = valueEnd;
   }
@@ -60,8 +60,41 @@ export class FetchedRecord {
   }
 
   #fields(): { readonly timestampDelta: number; readonly offsetDelta: number; readonly key: Buffer | null } {
-    const reader = new FieldReader(this.bytes, this.#start);
+    const reader = new FieldReader(this.bytes, this.start);
     return { timestampDelta: reader.varint(), offsetDelta: reader.varint(), key: reader.sized() };
+  }
+}
+
+/** Records that are seldom asked for, kept as four bytes each: they wait in numbers, and objects that wait cost the collector of garbage time. */
+export class PackedRecords {
+  readonly #starts: Int32Array;
+  /** Records in a row that lie in the same batch. */
+  readonly #runs: { readonly from: number; readonly context: BatchContext; readonly bytes: Buffer }[] = [];
+  #length = 0;
+
+  constructor(most: number) {
+    this.#starts = new Int32Array(most);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add({ batchContext: context, bytes, start }: FetchedRecord): void {
+    if (this.#runs.at(-1)?.context !== context) this.#runs.push({ from: this.#length, context, bytes });
+    this.#starts[this.#length++] = start;
+  }
+
+  at(place: number): FetchedRecord | undefined {
+    const run = place < this.#length ? this.#runs.findLast(({ from }) => from <= place) : undefined;
+    if (run === undefined) return undefined;
+    const { context, bytes } = run;
+    const start = this.#starts[place] as number;
+    return new FetchedRecord(context, { bytes, start, ...new FieldReader(bytes, start).value() });
+  }
+
+  *[Symbol.iterator](): Iterator<FetchedRecord> {
+    for (let place = 0; place < this.#length; place++) yield this.at(place) as FetchedRecord;
   }
 }
 
@@ -81,10 +114,7 @@ export function scanRecords(bytes: Buffer, count: number, context: BatchContext,
     const length = reader.varint();
     const end = reader.position + length;
     place.start = ++reader.position;
-    reader.skipVarint();
-    reader.skipVarint();
-    const keyLength = reader.varint();
-    reader.position += Math.max(keyLength, 0);
+    reader.skipToValue();
     const valueLength = reader.varint();
     place.valueStart = reader.position;
     place.valueEnd = reader.position + valueLength;
@@ -115,7 +145,22 @@ class FieldReader {
     return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
   }
 
-  skipVarint(): void {
+  /** From the beginning of the fields to the length of the value. */
+  skipToValue(): void {
+    this.#skipVarint();
+    this.#skipVarint();
+    const keyLength = this.varint();
+    this.position += Math.max(keyLength, 0);
+  }
+
+  /** Where the value of the record lies that begins here. */
+  value(): { readonly valueStart: number; readonly valueEnd: number } {
+    this.skipToValue();
+    const length = this.varint();
+    return { valueStart: this.position, valueEnd: this.position + length };
+  }
+
+  #skipVarint(): void {
     let at = this.position;
     while ((this.#bytes[at] as number) > 0x7f) at++;
     this.position = at + 1;
