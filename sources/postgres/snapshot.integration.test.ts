@@ -233,6 +233,29 @@ describe('a snapshot beside the stream', () => {
     expect(rows.map(({ id, tag }) => ({ id, tag }))).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
   });
 
+  test('interrupted in the middle, it reads less than a chunk of each worker a second time', async () => {
+    const [rows, chunk, workers] = [20_000, 500, 3];
+    await using bench = await PostgresBench.open();
+    await bench.query(`CREATE TABLE t (id int PRIMARY KEY, tag text) WITH (autovacuum_enabled = false)`);
+    await bench.query(`INSERT INTO t SELECT n, 'tag' || n FROM generate_series(1, ${rows}) n`);
+    const settings = { SNAPSHOT_CHUNK_SIZE: String(chunk), SNAPSHOT_PARALLEL_WORKERS: String(workers) };
+    const first = await bench.start(settings);
+    await first.until(() => first.reads('public.t').length >= rows / 2, 'half of the table');
+    const checkpoint = await first.stop();
+    await bench.slotIsFree();
+    const second = await bench.start(settings, checkpoint);
+    await bench.snapshotDone(second);
+    await second.stop();
+    // A session's figures are there once it has ended.
+    await bench.until(`SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = '${bench.name}' AND application_name LIKE 'dbmazz%'`);
+    const read = Number(await bench.value(`SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 't'`));
+    expect(read).toBeGreaterThanOrEqual(rows);
+    expect(read - rows).toBeLessThan(chunk * workers);
+    const ids = [...first.reads('public.t'), ...second.reads('public.t')].map(({ after }) => after?.values()[0]);
+    expect([ids.length, new Set(ids).size]).toEqual([rows, rows]);
+    expect(second.reads('public.t').length).toBeGreaterThan(rows / 4);
+  });
+
   test('SNAPSHOT_MODE=only ends by itself once the tables are read', async () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2)');
