@@ -8,6 +8,8 @@ export interface BenchOptions {
   readonly runs: number;
   /** Instead of a bench's own measure of rows, or of seconds. */
   readonly rows: number | undefined;
+  /** Of a peer that would take too long for as many. */
+  readonly peerRows: number | undefined;
   readonly seconds: number | undefined;
   readonly tables: number | undefined;
   readonly save: boolean;

@@ -3,7 +3,6 @@ import type { SourceInput } from './stages/stage.ts';
 import type { Workload } from './workloads.ts';
 
 export const PUBLICATION = 'bench';
-const TEMPLATE_SLOT = 'bench_template';
 
 /** A database with one workload's changes in its log, and a slot in front of them that every run copies. */
 export class BenchDatabase {
@@ -22,7 +21,7 @@ export class BenchDatabase {
     await this.createEmpty();
     await this.#run(this.url, schema);
     await this.#run(this.url, `CREATE PUBLICATION ${PUBLICATION} FOR ALL TABLES`);
-    await this.#run(this.url, `SELECT pg_create_logical_replication_slot('${TEMPLATE_SLOT}_${process.pid}', 'pgoutput')`);
+    await this.#run(this.url, `SELECT pg_create_logical_replication_slot('${this.#name}_template', 'pgoutput')`);
     if (load !== undefined) await this.#run(this.url, load);
   }
 
@@ -42,14 +41,14 @@ export class BenchDatabase {
 
   /** A slot in front of all changes; drop it after the run, or the server keeps its log. */
   async newSlot(): Promise<string> {
-    const slot = `bench_${process.pid}_${++this.#copies}`;
-    await this.#run(this.url, `SELECT pg_copy_logical_replication_slot('${TEMPLATE_SLOT}_${process.pid}', '${slot}')`);
+    const slot = `${this.#name}_${++this.#copies}`;
+    await this.#run(this.url, `SELECT pg_copy_logical_replication_slot('${this.#name}_template', '${slot}')`);
     return slot;
   }
 
   /** A slot at the end of the log as it is now. */
   async newSlotHere(): Promise<string> {
-    const slot = `bench_${process.pid}_${++this.#copies}`;
+    const slot = `${this.#name}_${++this.#copies}`;
     await this.#run(this.url, `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
     return slot;
   }

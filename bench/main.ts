@@ -23,6 +23,7 @@ const HELP = [
   ['--stages all', 'also log to nowhere, log to Avro, compressed'],
   ['--peers debezium', 'also Debezium on Kafka Connect, where a bench has it as a peer'],
   ['--runs 5', 'runs of each, in turn (3 by default)'],
+  ['--peer-rows 1000000', 'fewer for a peer of the snapshot, which is compared by its rows a second'],
   ['--rows 100000, --tables 50, --seconds 5', 'more or fewer than a bench takes by itself'],
   ...BENCHES.slice(1).map(({ name, about }) => [name, about] as const),
   ['all --save', 'everything in turn, for a quiet machine, and the page'],
@@ -44,6 +45,7 @@ async function main(): Promise<void> {
       peers: { type: 'string', default: '' },
       runs: { type: 'string', default: '3' },
       rows: { type: 'string' },
+      'peer-rows': { type: 'string' },
       seconds: { type: 'string' },
       tables: { type: 'string' },
       save: { type: 'boolean', default: false },
@@ -57,7 +59,7 @@ async function main(): Promise<void> {
     return;
   }
   const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-  const sizes = { rows: number(values.rows), seconds: number(values.seconds), tables: number(values.tables) };
+  const sizes = { rows: number(values.rows), peerRows: number(values['peer-rows']), seconds: number(values.seconds), tables: number(values.tables) };
   const options = { ...values, ...sizes, peers: values.peers.split(','), runs: Number(values.runs) };
   if (positionals.includes('page')) return writePage();
   if (positionals.includes('all')) return runAll(options);
@@ -92,13 +94,13 @@ async function runAll(options: BenchOptions): Promise<void> {
 }
 
 /** The main workload as often as asked for and with everything beside it, the others once or twice. */
-function planOf({ runs, seconds }: BenchOptions): readonly (readonly [Bench, Partial<BenchOptions>])[] {
+function planOf({ runs, seconds, rows }: BenchOptions): readonly (readonly [Bench, Partial<BenchOptions>])[] {
   const others = WORKLOADS.map(({ name }) => name).filter((name) => name !== 'backlog');
   const peers = ['debezium'];
   return [
     [backlogBench, { stages: 'all', peers }],
     [backlogBench, { workload: others.join(','), runs: 1 }],
-    [snapshotBench, { runs: 1, peers }],
+    [snapshotBench, { runs: 1, peers, rows: rows ?? 10_000_000 }],
     [consumeBench, {}],
     [sinksBench, { runs: Math.min(runs, 2) }],
     [latencyBench, { seconds: seconds ?? 10, peers }],

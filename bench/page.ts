@@ -9,6 +9,7 @@ import { median } from './measure.ts';
 import { type ProfileResult, profileTable } from './profile.ts';
 import { readResult, type ResultFile, RESULTS } from './results.ts';
 import { SINK_PATHS, type SinkPathResult, sinksTable } from './sinks.ts';
+import { snapshotRates, type SnapshotResult, type SnapshotRuns, snapshotTable } from './snapshot.ts';
 import { markdown, type ResultTable, stagesTable } from './table.ts';
 import { targetsTable } from './targets.ts';
 import { WORKLOADS } from './workloads.ts';
@@ -35,6 +36,7 @@ function targetsSection(): string {
     latency: readResult<readonly LatencyResult[]>('latency')?.results,
     footprint: readResult<readonly FootprintResult[]>('footprint')?.results,
     growth: readResult<readonly GrowthResult[]>('growth')?.results,
+    snapshot: readResult<SnapshotResult>('snapshot')?.results,
   };
   if (Object.values(measured).every((result) => result === undefined)) return '';
   return `## Targets
@@ -52,7 +54,7 @@ function workloadSection(name: string): string {
 }
 
 function otherSections(): readonly string[] {
-  const snapshot = readResult<{ readonly rows: number; readonly stages: readonly StageRuns[] }>('snapshot');
+  const snapshot = readResult<SnapshotResult>('snapshot');
   const consume = readResult<readonly ConsumeResult[]>('consume');
   const sinks = readResult<readonly SinkPathResult[]>('sinks');
   const latency = readResult<readonly LatencyResult[]>('latency');
@@ -63,7 +65,7 @@ function otherSections(): readonly string[] {
     snapshot &&
       section(
         `snapshot: a table of ${snapshot.results.rows.toLocaleString('en')} rows`,
-        stagesTable(snapshot.results.rows, snapshot.results.stages),
+        snapshotTable(snapshot.results),
         snapshot,
         snapshotChart(snapshot.results),
       ),
@@ -92,8 +94,10 @@ function barsOf(changes: number, stages: readonly StageRuns[]): readonly Bar[] {
   return stages.map(({ stage, runs }) => ({ label: stage, value: median(runs.map(({ seconds }) => changes / seconds)) }));
 }
 
-function snapshotChart({ rows, stages }: { readonly rows: number; readonly stages: readonly StageRuns[] }): Chart {
-  return { name: 'snapshot', title: 'snapshot: rows a second (median)', bars: barsOf(rows, stages) };
+function snapshotChart({ rows, stages }: SnapshotResult): Chart {
+  const label = ({ stage, rows: own = rows }: SnapshotRuns) => (own === rows ? stage : `${stage}, ${own.toLocaleString('en')} rows`);
+  const bars = stages.map((stage) => ({ label: label(stage), value: median(snapshotRates(rows, stage).afterStart) }));
+  return { name: 'snapshot', title: 'snapshot: rows a second after the start (median)', bars };
 }
 
 function sinksChart(results: readonly SinkPathResult[]): Chart {

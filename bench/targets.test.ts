@@ -49,3 +49,29 @@ test('growth is as flat as its slowest step', () => {
     ['200 MB', 'met'],
   ]);
 });
+
+test('a snapshot is judged by its largest table: against COPY with its start, against a peer without', () => {
+  const stage = (name: string, rows: number, seconds: number, startSeconds: number, peakBytes: number) => ({
+    stage: name,
+    about: '',
+    rows,
+    runs: [{ ...run(seconds, 1, peakBytes), startSeconds }],
+  });
+  const own = stage('tables to Kafka', 10_000_000, 49, 1, 2.5e8);
+  const peer = stage('Debezium, initial snapshot', 1_000_000, 50, 20, 3e9);
+  const copy = stage('COPY to nowhere', 10_000_000, 15, 0, 1e7);
+  const found = (...stages: readonly ReturnType<typeof stage>[]) =>
+    targetsTable({ snapshot: { rows: 10_000_000, stages } })
+      .rows.filter(([work]) => work?.startsWith('snapshot'))
+      .map((cells) => cells.slice(2, 4));
+  expect(found(copy, own, stage('tables to Kafka', 1_000_000, 6, 1, 1.9e8), peer)).toEqual([
+    ['10.20 ×', 'met'],
+    ['0.30 ×', '**missed**'],
+    ['190 MB → 250 MB', '**missed**'],
+  ]);
+  expect(found(copy, own)).toEqual([
+    ['not measured', ''],
+    ['0.30 ×', '**missed**'],
+    ['not measured', ''],
+  ]);
+});

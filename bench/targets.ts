@@ -5,6 +5,7 @@ import type { LatencyResult } from './latency.ts';
 import type { WorkloadResult } from './log-stages.ts';
 import { median } from './measure.ts';
 import type { SinkPath, SinkPathResult } from './sinks.ts';
+import { COPY_STAGE, snapshotRates, type SnapshotResult, SOURCE_STAGE } from './snapshot.ts';
 import type { StageResult } from './stages/stage.ts';
 import { thousands, type ResultTable } from './table.ts';
 
@@ -16,6 +17,7 @@ export interface Measured {
   readonly latency?: readonly LatencyResult[] | undefined;
   readonly footprint?: readonly FootprintResult[] | undefined;
   readonly growth?: readonly GrowthResult[] | undefined;
+  readonly snapshot?: SnapshotResult | undefined;
 }
 
 /** A figure and whether it is good enough. */
@@ -45,8 +47,11 @@ const MOST_MARGINAL_BYTES = 15e6;
 /** "Flat" for a machine whose minutes differ. */
 const FLAT = 0.8;
 const LEAST_OF_CLIENT = 0.6;
+const LEAST_SNAPSHOT_OF_DEBEZIUM = 10;
+const LEAST_OF_COPY = 1 / 3;
 const LEAST_WHOLE = 45_000;
 
+const SNAPSHOT_COMMAND = 'npm run bench -- snapshot --rows 10000000 --peers debezium';
 const BACKLOG_COMMAND = 'npm run bench -- --peers debezium';
 const TARGETS: readonly Target[] = [
   {
@@ -76,6 +81,30 @@ const TARGETS: readonly Target[] = [
     target: 'peak memory ≤ 350 MB',
     command: BACKLOG_COMMAND,
     figure: ({ backlog }) => atMost(best(medians(backlog, OWN, 'peakBytes')), MOST_PEAK_BYTES, megabytes),
+  },
+  {
+    work: 'snapshot of one table to Kafka',
+    target: `≥ ${LEAST_SNAPSHOT_OF_DEBEZIUM} × Debezium’s rows a second, each after its start`,
+    command: SNAPSHOT_COMMAND,
+    figure: ({ snapshot }) =>
+      ratio(snapshotRate(snapshot, OWN_SNAPSHOT, 'afterStart'), snapshotRate(snapshot, DEBEZIUM, 'afterStart'), (value) => value >= LEAST_SNAPSHOT_OF_DEBEZIUM),
+  },
+  {
+    work: 'snapshot of one table to Kafka',
+    target: '≥ 1/3 of COPY … TO STDOUT of the same table, its start included',
+    command: SNAPSHOT_COMMAND,
+    figure: ({ snapshot }) =>
+      ratio(
+        snapshotRate(snapshot, OWN_SNAPSHOT, 'whole'),
+        snapshotRate(snapshot, (stage) => stage === COPY_STAGE, 'whole'),
+        (value) => value >= LEAST_OF_COPY,
+      ),
+  },
+  {
+    work: 'snapshot of one table to Kafka',
+    target: `memory flat: the peak of a table of a tenth of the rows ≥ ${FLAT} × that of the whole`,
+    command: SNAPSHOT_COMMAND,
+    figure: ({ snapshot }) => snapshotGrowth(snapshot),
   },
   ...[200, 1000].map((rate): Target => ({
     work: `commit to consumer at ${thousands(rate)} commits/s`,
@@ -178,6 +207,22 @@ export function targetsTable(measured: Measured): ResultTable {
 const OWN = (stage: string) => stage === 'log to Kafka';
 const LIMIT = (stage: string) => stage === 'pg_recvlogical';
 const DEBEZIUM = (stage: string) => stage.startsWith('Debezium');
+
+const OWN_SNAPSHOT = (stage: string) => stage === SOURCE_STAGE;
+
+/** Of the largest table that a stage was measured with. */
+function snapshotRate(result: SnapshotResult | undefined, isWanted: (stage: string) => boolean, of: 'whole' | 'afterStart'): number | undefined {
+  const found = result?.stages.filter(({ stage }) => isWanted(stage)).toSorted((a, b) => (b.rows ?? 0) - (a.rows ?? 0))[0];
+  return result === undefined || found === undefined ? undefined : median(snapshotRates(result.rows, found)[of]);
+}
+
+function snapshotGrowth(result: SnapshotResult | undefined): Figure | undefined {
+  const sizes = (result?.stages ?? []).filter(({ stage }) => OWN_SNAPSHOT(stage)).toSorted((a, b) => (a.rows ?? 0) - (b.rows ?? 0));
+  const [small, large] = [sizes[0], sizes.at(-1)].map((stage) => median((stage?.runs ?? []).map(({ peakBytes }) => peakBytes)));
+  // Of a single size nothing can be said.
+  if (sizes.length < 2 || small === undefined || large === undefined) return undefined;
+  return { text: `${megabytes(small)} → ${megabytes(large)}`, isMet: small >= FLAT * large };
+}
 
 function rates(result: WorkloadResult | undefined, isWanted: (stage: string) => boolean): readonly number[] {
   return medians(result, isWanted, 'seconds').map((seconds) => (result?.changes ?? 0) / seconds);

@@ -21,6 +21,8 @@ export interface StageResult {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly peakBytes: number;
+  /** Before `seconds` began, where that is told apart. */
+  readonly startSeconds?: number;
   /** Of a peer. */
   readonly config?: Readonly<Record<string, string>>;
 }
