@@ -76,6 +76,8 @@ export interface TableProgress {
   readonly where?: string | undefined;
   /** It is not read, but asked for these rows: those that are not there are told as deleted. */
   readonly keys?: readonly KeyTexts[] | undefined;
+  /** The condition is that of a partition, so the way to its rows is by key. */
+  readonly isPart?: boolean | undefined;
 }
 
 /** A part of a table: what lies behind `after`, up to and including `end`; null for the beginning and the end of the table. */

@@ -9,6 +9,8 @@ export interface ServerLog {
 export interface LogPlace extends ServerLog {
   /** In the form of positions. Nothing behind it was ever confirmed to the server. */
   readonly end: string;
+  /** Partitions that earlier transactions than this one attached were seen to. */
+  readonly horizon?: string | undefined;
 }
 
 /** Undefined where an earlier version has stored none. */
@@ -23,12 +25,14 @@ export function parseLogPlace(text: string | undefined): LogPlace | undefined {
 export class LogProgress {
   readonly #server: ServerLog;
   #end: string | undefined;
+  #horizon: string | undefined;
   #text: string | undefined;
 
   /** `end` is undefined while it is not known how much was confirmed before. */
-  constructor(server: ServerLog, end: string | undefined) {
+  constructor(server: ServerLog, end: string | undefined, horizon: string | undefined) {
     this.#server = server;
     this.#end = end;
+    this.#horizon = horizon;
   }
 
   reach(end: string): void {
@@ -37,11 +41,16 @@ export class LogProgress {
     this.#text = undefined;
   }
 
+  see(horizon: string | undefined): void {
+    this.#horizon = horizon;
+    this.#text = undefined;
+  }
+
   /** To be stored; undefined while there is nothing to say. */
   get text(): string | undefined {
     if (this.#end === undefined) return undefined;
     const { system, timeline } = this.#server;
-    this.#text ??= JSON.stringify({ system, timeline, end: this.#end } satisfies LogPlace);
+    this.#text ??= JSON.stringify({ system, timeline, end: this.#end, horizon: this.#horizon } satisfies LogPlace);
     return this.#text;
   }
 }

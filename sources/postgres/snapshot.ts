@@ -8,7 +8,7 @@ import type { Row } from '../../shared/record/row.ts';
 import { RowPages } from '../../shared/record/row-pages.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { ChunkWindow } from '../snapshot/chunk-window.ts';
-import { applySignal, openTables, refuseTable, withTable } from '../snapshot/requests.ts';
+import { addPart, applySignal, openTables, refuseTable, withTable } from '../snapshot/requests.ts';
 import { RangeQueue } from '../snapshot/range-queue.ts';
 import { type ReadUnderWay, ReadsUnderWay } from '../snapshot/reads-under-way.ts';
 import { type CatalogTable, topicKeyOf, type SchemaRules, type TableVersion, toTableVersion } from './catalog.ts';
@@ -19,6 +19,7 @@ import { isBinary } from './copy-binary.ts';
 import { copyOut } from './copy-out.ts';
 import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
+import type { TablePart } from './partition-watch.ts';
 import { Relation } from './relation.ts';
 import { isRefusal, judgeSignal } from './signals.ts';
 import { BY_KEYS, keyOrder, parseName, planRanges, qualified, splitFile, writersAreOver } from './snapshot-plan.ts';
@@ -240,6 +241,11 @@ export class Snapshotter {
     });
   }
 
+  /** Reads a part of a table, once nothing else is read of the table. */
+  async readPart(part: TablePart): Promise<void> {
+    await this.#withClient(async (client) => this.#changeAtMark(client, nothing, (progress) => addPart(progress, part, Date.now())));
+  }
+
   /** Chunks up to this progress are durable: their workers take the next ones. */
   stored(snapshot: SnapshotProgress): void {
     const age = this.#ages.get(snapshot) ?? 0;
@@ -313,7 +319,7 @@ export class Snapshotter {
 
   /** Finds out the ranges of a table, or takes those that were left. Of one that is gone, its first chunk tells. */
   async #plan(client: Client, name: string): Promise<void> {
-    const { rest: left = null, request, startsOver = false, keys } = this.#tableProgress(name) ?? {};
+    const { rest: left = null, request, startsOver = false, keys, isPart = false } = this.#tableProgress(name) ?? {};
     const rest = startsOver ? null : (left ?? (keys === undefined ? null : [BY_KEYS]));
     let ranges = rest ?? [{ of: keyOrder([]), after: null, end: null }];
     const view = await openView(client, parseName(name));
@@ -322,7 +328,8 @@ export class Snapshotter {
       if (startsOver) await this.#startOver(client, name, this.#versionOf(view).table);
       // Also of what the stream has brought already: a transaction keeps its locks until queries see it.
       if (this.#options.mayHaveWriters || request !== undefined) await this.#untilWritersAreOver(client, view.table);
-      ranges = rest ?? (await planRanges(client, view.table, topicKeyOf(view.table, this.#options.rules), this.#workerLimit));
+      const key = topicKeyOf(view.table, this.#options.rules);
+      ranges = rest ?? (isPart ? [{ of: keyOrder(key), after: null, end: null }] : await planRanges(client, view.table, key, this.#workerLimit));
     }
     this.#planning.delete(name);
     if (this.#windows.has(name)) this.#queues.set(name, new RangeQueue(ranges));

@@ -15,6 +15,7 @@ import { connect, disconnect, toPostgresError, withClient } from './client.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { LogProgress, parseLogPlace } from './log-place.ts';
 import { formatBigLsn, formatLsn, type LogicalMessage, parseLsn } from './parser.ts';
+import { PartitionWatch } from './partition-watch.ts';
 import { assertStillPublished } from './publication.ts';
 import { ReplicationStream } from './replication.ts';
 import { rereadRow } from './reread.ts';
@@ -115,7 +116,7 @@ export class PostgresSource implements Source {
     return withClient(this.#config, async (client) => {
       const { tables, rules, published, isAnew, server, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
       this.#confirmedAtStart = confirmedLsn;
-      this.#log = new LogProgress(server, readUpTo(from, isAnew, formatBigLsn(confirmedLsn)));
+      this.#log = new LogProgress(server, readUpTo(from, isAnew, formatBigLsn(confirmedLsn)), parseLogPlace(from.log)?.horizon);
       this.#stops = new TableStops(from.stopped ?? {}, carryingOf(this.#config.settings));
       this.#lifted = this.#liftStops(tables, isAnew);
       this.#missed = [...published, ...this.#lifted];
@@ -254,7 +255,7 @@ export class PostgresSource implements Source {
       onKeepalive: (endLsn, isAsked) => this.#onKeepalive(endLsn, isAsked),
     });
     this.#stream = stream;
-    this.#watchTables();
+    this.#watchTables(from);
     await this.#requireClient().query(WRITE_MARK, [startPrefix(this.#config), this.#startMark]);
     this.#heartbeatTimer = setInterval(() => void this.#beat(), this.#config.settings.HEARTBEAT_INTERVAL_MS);
     const snapshot = this.#runSnapshot().catch((error: unknown) => this.#fail(error));
@@ -276,16 +277,41 @@ export class PostgresSource implements Source {
     throw lostWhileStreaming(this.#config, error, isLetGo);
   }
 
-  #watchTables(): void {
+  #watchTables(from: Checkpoint): void {
     if (this.#config.settings.SNAPSHOT_MODE === 'only') return;
     const watch = new TableWatch({ config: this.#config, log: this.#context.log, tables: this.#requireTables().tables });
     this.#watch = watch;
-    this.#watchTimer = setInterval(() => void this.#lookAtTables(watch), LOOK_INTERVAL_MS);
+    const partitions = this.#watchPartitions(from);
+    void this.#lookAtPartitions(partitions);
+    this.#watchTimer = setInterval(() => void this.#lookAtTables(watch, partitions), LOOK_INTERVAL_MS);
   }
 
-  async #lookAtTables(watch: TableWatch): Promise<void> {
+  #watchPartitions({ log }: Checkpoint): PartitionWatch {
+    const { rules, tables } = this.#requireTables();
+    return new PartitionWatch({
+      config: this.#config,
+      rules,
+      log: this.#context.log,
+      roots: this.#going(tables).filter(({ isPartitioned }) => isPartitioned),
+      horizon: parseLogPlace(log)?.horizon,
+      read: async (part) => this.#snapshotter?.readPart(part),
+    });
+  }
+
+  /** What is to be read is in the progress before the horizon is: it is asked for again where the process ends in between. */
+  async #lookAtPartitions(partitions: PartitionWatch): Promise<void> {
+    try {
+      await partitions.look(this.#requireClient());
+      if (!this.#isStopped) this.#log?.see(partitions.horizon);
+    } catch (error) {
+      this.#context.log.debug({ err: error }, 'no look at the partitions');
+    }
+  }
+
+  async #lookAtTables(watch: TableWatch, partitions: PartitionWatch): Promise<void> {
     try {
       await watch.look(this.#requireClient());
+      await this.#lookAtPartitions(partitions);
     } catch (error) {
       if (isCdcError(error, 'SETUP_CHANGED')) this.#fail(error);
       // A broken connection shows on the stream as well.

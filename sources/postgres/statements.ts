@@ -105,6 +105,20 @@ export const LOG_END = 'SELECT lsn::text, pg_walfile_name(lsn) AS file FROM pg_c
 
 export const SYSTEM_IDENTIFIER = 'SELECT system_identifier::text AS system FROM pg_control_system()';
 
+/**
+ * Partitions of tables ($2 their ids) that were attached by transactions from $1 on (null for none), and, in each row and in one
+ * alone where there are none, before which transaction all are over.
+ */
+export const ATTACHED_PARTITIONS = `
+  SELECT s.horizon, a.*
+  FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, pg_snapshot_xmax(pg_current_snapshot())::text::int8 AS next) s
+  LEFT JOIN (
+    SELECT pg_partition_root(c.oid)::oid::text AS root_id, n.nspname AS part_schema, c.relname AS part_name, i.xmin::text AS attached_by,
+      age(i.xmin) AS attached_age, pg_get_partition_constraintdef(c.oid) AS condition
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relispartition AND c.relkind IN ('r', 'p') AND pg_partition_root(c.oid) = ANY ($2::oid[])
+  ) a ON a.attached_age <= s.next - $1::int8 + 1`;
+
 /** A command of the replication protocol (PostgreSQL manual, 54.4): where earlier timelines ended. */
 export function buildTimelineHistory(timeline: number): string {
   return `TIMELINE_HISTORY ${timeline}`;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { PostgresBench } from '../../test/contract/postgres-source-bench.ts';
+import { createSource, PostgresBench } from '../../test/contract/postgres-source-bench.ts';
 import { Replay, valuesOf } from '../../test/contract/replay.ts';
-import type { SourceRun } from '../../test/contract/source-run.ts';
+import { SourceRun } from '../../test/contract/source-run.ts';
+import { createMemoryLog } from '../../test/memory-logger.ts';
 
 const STREAM_ONLY = { SNAPSHOT_MODE: 'never' };
 
@@ -38,6 +39,63 @@ describe('TRUNCATE', () => {
     await bench.query('TRUNCATE t');
     await bench.caughtUp(run);
     expect(ids(run)).toEqual([]);
+  });
+});
+
+describe('a partition that held rows when it was attached', () => {
+  const create = (name: string, first: number) =>
+    `CREATE TABLE ${name} (v text, id int NOT NULL); INSERT INTO ${name} SELECT 'held', n FROM generate_series(${first}, ${first + 9}) n; ALTER TABLE ${name} ADD PRIMARY KEY (id)`;
+  const attach = (name: string, first: number) => `ALTER TABLE t ATTACH PARTITION ${name} FOR VALUES FROM (${first}) TO (${first + 10})`;
+
+  test('is read, with the changes that come after, and the others are not; also where it came while the source was down', async () => {
+    await using bench = await PostgresBench.open();
+    await bench.query('CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10)');
+    await bench.query(`INSERT INTO t SELECT n, 'old' FROM generate_series(0, 9) n; CREATE TABLE u (id int PRIMARY KEY)`);
+    const settings = { TABLES: 'public.t', SNAPSHOT_CHUNK_SIZE: '3', HEARTBEAT_INTERVAL_MS: '200' };
+    const first = await bench.start(settings);
+    await bench.snapshotDone(first);
+    await bench.query(`${create('t2', 10)}; ${attach('t2', 10)}; UPDATE t SET v = 'new' WHERE id = 15; DELETE FROM t WHERE id = 16`);
+    const isRead = (run: SourceRun) => run.snapshot?.requests?.at(-1)?.state === 'done';
+    await first.until(() => isRead(first), 'the partition');
+    await bench.caughtUp(first);
+    expect(new Replay(first.records).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+    expect(first.snapshot?.requests).toMatchObject([{ type: 'partition', tables: ['public.t'], rows: 9, id: expect.stringContaining('public.t2') as string }]);
+    const beats = first.records.filter(({ kind }) => kind === 'heartbeat').length;
+    await first.until(() => first.records.filter(({ kind }) => kind === 'heartbeat').length > beats + 1, 'heartbeats');
+    const checkpoint = await first.stop();
+    await bench.slotIsFree();
+    await bench.query(`${create('t3', 20)}; ${attach('t3', 20)}; INSERT INTO t1 VALUES (3, 'x') ON CONFLICT (id) DO UPDATE SET v = 'x'`);
+    const next = await bench.start(settings, checkpoint);
+    await next.until(() => next.snapshot?.requests?.some(({ id, state }) => id.includes('public.t3') && state === 'done') === true, 'the partition');
+    await bench.caughtUp(next);
+    expect(new Replay([...first.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+    expect(next.reads('public.t').map(({ after }) => after?.values()[0])).toEqual(Array.from({ length: 10 }, (_, n) => n + 20));
+  });
+});
+
+describe('a new partition that cannot be read beside the stream', () => {
+  test.each([
+    [
+      'since no snapshot is wanted',
+      'id int PRIMARY KEY',
+      { SNAPSHOT_MODE: 'never' },
+      (name: string) => `dbmazz snapshot --source ${name} --tables public.t --where "((id IS NOT NULL) AND (id >= 0) AND (id < 10))"`,
+    ],
+    ['since its table has no key', 'id int', {}, (name: string) => `ALTER PUBLICATION dbmazz_${name} DROP TABLE "public"."t"`],
+  ])('%s is told of, with what to do', async (_, columns, settings, remedy) => {
+    await using bench = await PostgresBench.open();
+    await bench.query(`CREATE TABLE t (${columns}) PARTITION BY RANGE (id); ALTER TABLE t REPLICA IDENTITY FULL`);
+    const { log, lines } = createMemoryLog();
+    const nothing = { position: null, snapshot: null };
+    const source = createSource({ SOURCE_NAME: bench.name, SOURCE_URL: bench.url, TABLES: 'public.t', HEARTBEAT_INTERVAL_MS: '100', ...settings }, log);
+    const run = new SourceRun(source, await source.setup(nothing), nothing);
+    run.start();
+    await bench.caughtUp(run);
+    await bench.query('CREATE TABLE t1 (id int NOT NULL); INSERT INTO t1 VALUES (1); ALTER TABLE t ATTACH PARTITION t1 FOR VALUES FROM (0) TO (10)');
+    const told = () => lines.filter(({ msg }) => msg.startsWith('Partition public.t1 of public.t is new'));
+    await run.until(() => told().length > 0, 'a word on the partition');
+    expect(told()).toMatchObject([{ level: 'warn', remedy: expect.stringContaining(remedy(bench.name)) as string }]);
+    await run.stop();
   });
 });
 

@@ -17,6 +17,20 @@ export function applySignal(progress: SnapshotProgress, signal: Signal, verdict:
   return type === 'stop' ? stopRequests(done) : { ...done, isPaused: type === 'pause' };
 }
 
+/** The progress with a part of a table that is to be read; as it was where that was asked for before. */
+export function addPart(
+  progress: SnapshotProgress,
+  { id, table, where }: { readonly id: string; readonly table: string; readonly where: string | null },
+  nowMs: number,
+) {
+  if (progress.requests?.some((request) => request.id === id) === true) return progress;
+  const request = { id, type: PART, state: 'waiting', tables: [table], where, rows: 0, reason: null, takenAtMs: nowMs } as const;
+  return startWaiting(withRequest(progress, request));
+}
+
+/** The type of a request that is the source's own. */
+const PART = 'partition';
+
 function keysOf(keys: Signal['keys'] | undefined): Pick<SnapshotRequest, 'keys'> {
   return keys === undefined || keys.length === 0 ? {} : { keys };
 }
@@ -53,7 +67,7 @@ function startWaiting(progress: SnapshotProgress): SnapshotProgress {
   return next;
 }
 
-function beginning(before: TableProgress | undefined, { id, where, keys }: SnapshotRequest): TableProgress {
+function beginning(before: TableProgress | undefined, { id, type, where, keys }: SnapshotRequest): TableProgress {
   const { expectedRows = 0, note = null } = before ?? {};
   const isKnown = before !== undefined;
   return {
@@ -66,6 +80,7 @@ function beginning(before: TableProgress | undefined, { id, where, keys }: Snaps
     request: isKnown ? id : `${NEW}${id}`,
     ...(where === null ? {} : { where }),
     ...keysOf(keys),
+    ...(type === PART ? { isPart: true } : {}),
   };
 }
 
@@ -73,7 +88,7 @@ function beginning(before: TableProgress | undefined, { id, where, keys }: Snaps
 const NEW = 'new ';
 
 function endTable(progress: SnapshotProgress, name: string, table: TableProgress): SnapshotProgress {
-  const { request: mark = '', where, keys, ...rest } = table;
+  const { request: mark = '', where, keys, isPart: _isPart, ...rest } = table;
   const isNew = mark.startsWith(NEW);
   const { [name]: _, ...others } = progress.tables;
   const tables = isNew && (where !== undefined || keys !== undefined) ? others : { ...progress.tables, [name]: rest };
@@ -99,7 +114,7 @@ export function refuseTable(progress: SnapshotProgress, name: string, reason: st
 function endRequest(progress: SnapshotProgress, request: SnapshotRequest): SnapshotProgress {
   const kept = Object.entries(progress.tables).flatMap(([name, table]): [string, TableProgress][] => {
     if (requestOf(table) !== request.id) return [[name, table]];
-    const { request: mark, where: _where, keys: _keys, ...rest } = table;
+    const { request: mark, where: _where, keys: _keys, isPart: _isPart, ...rest } = table;
     return mark?.startsWith(NEW) === true ? [] : [[name, { ...rest, state: 'done', rest: [] }]];
   });
   return { ...changed(progress, request), tables: Object.fromEntries(kept) };

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { readOptions, throwIfProblems } from '../../shared/config/options.ts';
 import { SOURCE_OPTIONS } from '../../shared/config/source-options.ts';
 import type { Checkpoint, Source } from '../../shared/connector/source.ts';
-import { silentLogger } from '../../shared/observe/log.ts';
+import { type Logger, silentLogger } from '../../shared/observe/log.ts';
 import { postgresSource } from '../../sources/postgres/mod.ts';
 import { formatBigLsn, parseLsn } from '../../sources/postgres/parser.ts';
 import { SourceRun } from './source-run.ts';
@@ -110,10 +110,10 @@ export class PostgresBench implements AsyncDisposable {
   }
 }
 
-export function createSource(environment: Environment): Source {
+export function createSource(environment: Environment, log: Logger = silentLogger()): Source {
   const { settings, problems } = readOptions({ ...SOURCE_OPTIONS, ...postgresSource.options }, environment);
   throwIfProblems(problems);
-  return postgresSource.create(settings as Parameters<typeof postgresSource.create>[0], { log: silentLogger() });
+  return postgresSource.create(settings as Parameters<typeof postgresSource.create>[0], { log });
 }
 
 export async function administer(url: string, ...statements: readonly string[]): Promise<void> {
