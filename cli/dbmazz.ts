@@ -41,6 +41,10 @@ function buildProgram(): Command {
   return program;
 }
 
+// Whoever read the output may go (`| head`): the command ends as it would have.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
+});
 try {
   await buildProgram().parseAsync();
 } catch (error) {
