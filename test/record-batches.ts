@@ -20,7 +20,7 @@ export interface BatchOptions {
 
 /** A record batch as the broker gives it: our builder's, with the fields that the broker fills in. */
 export function buildBatch(records: readonly WantedRecord[], options: BatchOptions = {}): Buffer {
-  const builder = new RecordBatchBuilder(64);
+  const builder = new RecordBatchBuilder();
   for (const { timestampMs, key, value, headers } of records) builder.append(timestampMs, rangeOrAbsent(key), rangeOrAbsent(value), headers);
   const bytes = Buffer.from(builder.finish({ producerId: options.producerId ?? 7n, producerEpoch: 3, firstSequence: 11 }, options.compression ?? 'none'));
   bytes.writeBigInt64BE(BigInt(options.firstOffset ?? 0), 0);

@@ -21,8 +21,9 @@ import { TopicWriter } from './topic-writer.ts';
 
 /** What waits for publication before the source is asked to wait. */
 const MAX_PENDING_BYTES = 8 * 1024 * 1024;
-/** A Kafka transaction takes in no more once it has this many bytes. */
+/** A Kafka transaction takes in no more once it has this many bytes, and so many for each partition: each costs the broker a marker. */
 const MAX_TRANSACTION_BYTES = 16 * 1024 * 1024;
+const PARTITION_BYTES = 16 * 1024;
 /** A killed source's open transaction holds readers back no longer than this. */
 const TRANSACTION_TIMEOUT_MS = 30_000;
 
@@ -127,6 +128,7 @@ export class Publisher {
     await this.#registry.ping();
     await this.#producer.init();
     await this.#catalog.addControlTopics();
+    this.#producer.includeAlways(controlTopic(this.#options.settings.SOURCE_NAME, 'positions'), 0);
     await this.#endUnmarked();
     this.#writer.resume(await this.#readStored());
     this.#writer.writePosition(Date.now());
@@ -244,7 +246,7 @@ export class Publisher {
   async #publishPending(): Promise<void> {
     this.#isBusy = true;
     let [records, changes, bytes, committedAtMicros] = [0, 0, 0, 0];
-    for (let batch = this.#pending.shift(); batch !== undefined; batch = bytes < MAX_TRANSACTION_BYTES ? this.#pending.shift() : undefined) {
+    for (let batch = this.#pending.shift(); batch !== undefined; batch = bytes < this.#transactionLimit() ? this.#pending.shift() : undefined) {
       this.#takenAtMicros = Date.now() * 1000;
       const written = await this.#writer.write(batch);
       committedAtMicros = written.committedAtMicros || committedAtMicros;
@@ -259,6 +261,10 @@ export class Publisher {
     this.#isBusy = false;
     const { position, snapshot, stopped, passedOver } = this.#writer;
     this.#options.onCommitted({ position, snapshot, stopped, passedOver, records, changes, bytes, committedAtMicros });
+  }
+
+  #transactionLimit(): number {
+    return MAX_TRANSACTION_BYTES + this.#producer.transactionPartitions * PARTITION_BYTES;
   }
 
   #release(bytes: number): void {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isProtoLike } from '../../test/random-rows.ts';
 import { buildBatch, decodeByKafkajs, type WantedRecord } from '../../test/record-batches.ts';
-import { ABSENT, rangeOf, RecordBatchBuilder } from './record-batch.ts';
+import { ABSENT, heldBytes, rangeOf, RecordBatchBuilder } from './record-batch.ts';
 
 const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)));
 const headers = fc.uniqueArray(
@@ -49,7 +49,7 @@ describe('a builder', () => {
   const identity = { producerId: 1n, producerEpoch: 0, firstSequence: 0 };
 
   test('can be used again, also after a large batch', async () => {
-    const builder = new RecordBatchBuilder(64);
+    const builder = new RecordBatchBuilder();
     builder.append(1000, ABSENT, rangeOf(Buffer.alloc(3_000_000, 1)), []);
     const large = await decodeByKafkajs(Buffer.from(builder.finish(identity, 'none')));
     expect(large.records[0]?.value).toHaveLength(3_000_000);
@@ -58,6 +58,16 @@ describe('a builder', () => {
     builder.append(2000, rangeOf(Buffer.from('k')), rangeOf(Buffer.from('v')), []);
     const next = await decodeByKafkajs(Buffer.from(builder.finish(identity, 'none')));
     expect(next.records.map(({ key, timestamp }) => [String(key), timestamp])).toEqual([['k', '2000']]);
+  });
+
+  test('gives its buffer up where all of them hold too much', () => {
+    const builders = Array.from({ length: 40 }, () => new RecordBatchBuilder());
+    for (const builder of builders) builder.append(1, ABSENT, rangeOf(Buffer.alloc(1024 * 1024)), []);
+    expect(heldBytes()).toBeGreaterThan(40 * 1024 * 1024);
+    for (const builder of builders) builder.reset();
+    expect(heldBytes()).toBeLessThanOrEqual(33 * 1024 * 1024);
+    for (const builder of builders) builder.append(1, ABSENT, rangeOf(Buffer.from('v')), []);
+    expect(builders.map(({ count }) => count)).toEqual(builders.map(() => 1));
   });
 
   test('copies what it is given, so that its owner may use it again', async () => {
@@ -70,7 +80,7 @@ describe('a builder', () => {
   });
 
   test('counts every byte that it will send', () => {
-    const builder = new RecordBatchBuilder(64);
+    const builder = new RecordBatchBuilder();
     for (let index = 0; index < 200; index++)
       builder.append(1000 + index, rangeOf(Buffer.alloc(index)), rangeOf(Buffer.alloc(index * 50)), [{ key: 'größe', value: Buffer.alloc(3) }]);
     expect(builder.finish(identity, 'none')).toHaveLength(builder.byteLength);

@@ -30,6 +30,17 @@ export interface BatchIdentity {
   readonly firstSequence: number;
 }
 
+/** What all builders of a process may hold between batches: of thousands of partitions, each would keep its own for ever. */
+const MAX_HELD_BYTES = 32 * 1024 * 1024;
+const FIRST_BYTES = 1024;
+const NOTHING = Buffer.alloc(0);
+let held = 0;
+
+/** Bytes that the builders of this process hold. */
+export function heldBytes(): number {
+  return held;
+}
+
 /**
  * Builds one Kafka record batch, format version 2, straight into bytes: no object per record.
  *
@@ -37,15 +48,13 @@ export interface BatchIdentity {
  * after that the builder can be started anew with `reset`.
  */
 export class RecordBatchBuilder {
-  #buffer: Buffer;
+  #buffer: Buffer = NOTHING;
   #position = HEADER_BYTES;
+  /** How large the batch was that the buffer was given up after. */
+  #lastBytes = FIRST_BYTES;
   #count = 0;
   #firstTimestampMs = 0;
   #maxTimestampMs = 0;
-
-  constructor(initialBytes = 16 * 1024) {
-    this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
-  }
 
   get count(): number {
     return this.#count;
@@ -56,6 +65,11 @@ export class RecordBatchBuilder {
   }
 
   reset(): void {
+    if (held > MAX_HELD_BYTES) {
+      held -= this.#buffer.length;
+      this.#lastBytes = Math.max(this.#position, FIRST_BYTES);
+      this.#buffer = NOTHING;
+    }
     this.#position = HEADER_BYTES;
     this.#count = 0;
   }
@@ -127,8 +141,9 @@ export class RecordBatchBuilder {
 
   #reserve(bytes: number): void {
     if (this.#position + bytes <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#position + bytes));
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#position + bytes, this.#lastBytes));
     this.#buffer.copy(larger, 0, 0, this.#position);
+    held += larger.length - this.#buffer.length;
     this.#buffer = larger;
   }
 }

@@ -13,12 +13,15 @@ const PRODUCE_API_VERSION = 7;
 const SEQUENCE_LIMIT = 0x7fffffff;
 /** Below the broker's default limit of one batch (1 MiB), with room for the record that crosses it. */
 const BATCH_BYTES = 512 * 1024;
-/** Bytes of finished batches in one Produce request. */
+/** Bytes of finished batches in one Produce request, so many for each partition in it, and at most. */
 const REQUEST_BYTES = 2 * 1024 * 1024;
+const PARTITION_BYTES = 16 * 1024;
+const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
 /** Of a request that is not larger than usual: it is sent once it has crossed its bound. */
 const REQUEST_MEMORY = REQUEST_BYTES + 64 * 1024;
-/** The broker keeps the order of this many idempotent requests at once. */
+/** The broker keeps the order of this many idempotent requests at once; fewer where they are large. */
 const MAX_IN_FLIGHT = 4;
+const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 const COORDINATOR_MOVED = new Set([
   'NOT_COORDINATOR',
   'COORDINATOR_NOT_AVAILABLE',
@@ -74,6 +77,9 @@ export class TransactionalProducer {
   #lastOutcome: Outcome = 'abort';
   readonly #inFlight: Promise<void>[] = [];
   readonly #memory = new RequestMemory(REQUEST_MEMORY, MAX_IN_FLIGHT);
+  #inFlightBytes = 0;
+  /** In every transaction. */
+  #companion: PartitionState | undefined;
   #appendedBytes = 0;
   #needsFlush = false;
   #beganAtMs = 0;
@@ -125,6 +131,16 @@ export class TransactionalProducer {
     }
   }
 
+  /** Every transaction will have records for this partition: it is asked for with the first others, not by itself at the end. */
+  includeAlways(topic: string, partition: number): void {
+    this.#companion = this.#statesOf(topic)[partition];
+  }
+
+  /** Partitions of the open transaction. */
+  get transactionPartitions(): number {
+    return this.#inTransaction.length;
+  }
+
   partitionCount(topic: string): number {
     return this.#statesOf(topic).length;
   }
@@ -153,7 +169,7 @@ export class TransactionalProducer {
   }
 
   get needsFlush(): boolean {
-    return this.#needsFlush || this.#appendedBytes > REQUEST_BYTES;
+    return this.#needsFlush || this.#appendedBytes > Math.min(Math.max(this.#touched.length * PARTITION_BYTES, REQUEST_BYTES), MAX_REQUEST_BYTES);
   }
 
   /**
@@ -164,9 +180,12 @@ export class TransactionalProducer {
     if (this.#touched.length === 0) return;
     try {
       await this.#addPartitionsToTransaction();
-      for (const { leader, states } of this.#requestsByLeader()) this.#track(this.#produce(leader, this.#encode(states)));
+      for (const { leader, states } of this.#requestsByLeader()) {
+        const body = this.#encode(states);
+        this.#track(this.#produce(leader, body), body.length);
+      }
       this.#forgetAppended();
-      while (this.#inFlight.length >= MAX_IN_FLIGHT) await this.#inFlight[0];
+      while (this.#inFlight.length >= MAX_IN_FLIGHT || this.#inFlightBytes >= MAX_IN_FLIGHT_BYTES) await this.#inFlight[0];
     } catch (error) {
       throw toKafkaError(error, 'publishing records');
     }
@@ -225,6 +244,7 @@ export class TransactionalProducer {
     const fresh = this.#touched.filter((state) => !state.isInTransaction);
     if (fresh.length === 0) return;
     if (this.#inTransaction.length === 0) this.#beganAtMs = Date.now();
+    if (this.#companion?.isInTransaction === false && !fresh.includes(this.#companion)) fresh.push(this.#companion);
     const byTopic = Map.groupBy(fresh, ({ topic }) => topic);
     const topics = [...byTopic].map(([topic, states]) => ({ topic, partitions: states.map(({ partition }) => partition) }));
     await this.#onCoordinator((broker) => broker.addPartitionsToTxn({ ...this.#request(), topics }));
@@ -238,9 +258,11 @@ export class TransactionalProducer {
     return [...Map.groupBy(this.#touched, ({ leader }) => leader)].map(([leader, states]) => ({ leader, states }));
   }
 
-  #track(request: Promise<void>): void {
+  #track(request: Promise<void>, bytes: number): void {
     this.#inFlight.push(request);
+    this.#inFlightBytes += bytes;
     const forget = () => {
+      this.#inFlightBytes -= bytes;
       const place = this.#inFlight.indexOf(request);
       if (place >= 0) void this.#inFlight.splice(place, 1);
     };
