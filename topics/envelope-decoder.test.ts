@@ -14,7 +14,7 @@ const TOPIC = 'shop.public.things';
 function envelopeOf(table: TableSchema, values: readonly Value[]): Buffer {
   const encoder = new EnvelopeEncoder({ table, keySchemaId: 1, valueSchemaId: 2, connector: 'c', sourceName: 's', version: 'v' });
   const row = new RowWriter().row(table, values);
-  const scope = { serial: 1, xid: '7', isSnapshot: false, committedAtMicros: 5, positionPrefix: 'p', transactionId: null };
+  const scope = { xid: '7', isSnapshot: false, committedAtMicros: 5, positionPrefix: 'p', transactionId: null };
   const fields = { op: 'u', before: row, after: row, ordinal: 3, handledAtMs: 4, rowVersion: 6, totalOrder: 0, collectionOrder: 0 } as const;
   const { bytes, start, end } = encoder.value(scope, fields);
   return Buffer.from((bytes as Buffer).subarray(start + 5, end));

@@ -14,10 +14,8 @@ export interface EncoderIdentity {
   readonly version: string;
 }
 
-/** What all records of one source transaction, or of one chunk of a snapshot, have in common. */
+/** What all records of one source transaction, or of one chunk of a snapshot, have in common; another object for each. */
 export interface EnvelopeScope {
-  /** Tells scopes apart: a new number for each. */
-  readonly serial: number;
   readonly xid: string | null;
   readonly isSnapshot: boolean;
   readonly committedAtMicros: number;
@@ -50,49 +48,51 @@ const PRESENT = 2;
  */
 export class EnvelopeEncoder {
   readonly identity: EncoderIdentity;
-  readonly #value = new ByteWriter();
-  readonly #key = new ByteWriter();
-  readonly #scope = new ByteWriter();
-  readonly #transaction = new ByteWriter();
-  readonly #position = new ByteWriter();
+  /** The source block up to the position: of this table in the present scope. */
+  readonly #source = new ByteWriter(256);
+  readonly #head: Buffer;
+  readonly #place: Buffer;
   readonly #columnNames: readonly Buffer[];
   readonly #keyRange: ByteRange = { bytes: null, start: 0, end: 0 };
   readonly #valueRange: ByteRange = { bytes: null, start: 0, end: 0 };
   readonly #keyColumns: Int32Array;
-  #scopeSerial = -1;
+  #scope: EnvelopeScope | undefined;
 
   constructor(identity: EncoderIdentity) {
+    const { table, connector, sourceName, version } = identity;
     this.identity = identity;
-    this.#keyColumns = new Int32Array(identity.table.key.length * 2);
-    this.#columnNames = fieldNames(identity.table).map((name) => Buffer.from(name));
+    this.#head = stringsOf([version, connector, sourceName]);
+    this.#place = stringsOf([table.database, table.schema, table.name]);
+    this.#keyColumns = new Int32Array(table.key.length * 2);
+    this.#columnNames = fieldNames(table).map((name) => Buffer.from(name));
   }
 
   /** The record key: the row's key columns in key order. */
   key(row: Row): ByteRange {
-    const key = this.#key;
-    key.reset();
-    key.header(this.identity.keySchemaId);
+    KEY.reset();
+    KEY.header(this.identity.keySchemaId);
     const ranges = this.#keyColumns;
     row.keyRanges(ranges);
-    for (let place = 0; place < ranges.length; place += 2) key.copy(row.bytes, ranges[place] as number, ranges[place + 1] as number);
-    return key.range(this.#keyRange);
+    for (let place = 0; place < ranges.length; place += 2) KEY.copy(row.bytes, ranges[place] as number, ranges[place + 1] as number);
+    return KEY.range(this.#keyRange);
   }
 
   value(scope: EnvelopeScope, fields: EnvelopeFields): ByteRange {
-    if (scope.serial !== this.#scopeSerial) this.#enter(scope);
-    const value = this.#value;
+    if (scope !== SCOPE.scope) SCOPE.enter(scope);
+    if (scope !== this.#scope) this.#enter(scope);
+    const value = VALUE;
     value.reset();
     value.header(this.identity.valueSchemaId);
     value.row(fields.before);
     value.row(fields.after);
-    value.append(this.#scope);
-    value.int(this.#position.length + digitsOf(fields.ordinal));
-    value.append(this.#position);
+    value.append(this.#source);
+    value.int(SCOPE.position.length + digitsOf(fields.ordinal));
+    value.append(SCOPE.position);
     value.digits(fields.ordinal);
     value.byte(PRESENT);
     value.byte(fields.op.charCodeAt(0));
     value.long(fields.handledAtMs);
-    value.append(this.#transaction);
+    value.append(SCOPE.transaction);
     if (scope.transactionId !== null) {
       value.long(fields.totalOrder);
       value.long(fields.collectionOrder);
@@ -103,31 +103,25 @@ export class EnvelopeEncoder {
   }
 
   #enter(scope: EnvelopeScope): void {
-    const { table, connector, sourceName, version } = this.identity;
-    this.#scopeSerial = scope.serial;
-    const common = this.#scope;
-    common.reset();
-    for (const text of [version, connector, sourceName]) common.string(text);
-    common.long(Math.floor(scope.committedAtMicros / 1000));
-    common.long(scope.committedAtMicros);
-    for (const text of [String(scope.isSnapshot), table.database, table.schema, table.name]) common.string(text);
-    common.optionalString(scope.xid);
-    this.#transaction.reset();
-    this.#transaction.optionalString(scope.transactionId);
-    this.#position.reset();
-    this.#position.raw(`${scope.positionPrefix}#`);
+    this.#scope = scope;
+    const source = this.#source;
+    source.reset();
+    source.copy(this.#head, 0, this.#head.length);
+    source.append(SCOPE.times);
+    source.copy(this.#place, 0, this.#place.length);
+    source.append(SCOPE.xid);
   }
 
   #unchanged(columns: readonly number[] | null): void {
-    if (columns === null || columns.length === 0) return this.#value.byte(ABSENT);
-    this.#value.byte(PRESENT);
-    this.#value.int(columns.length);
+    if (columns === null || columns.length === 0) return VALUE.byte(ABSENT);
+    VALUE.byte(PRESENT);
+    VALUE.int(columns.length);
     for (const index of columns) {
       const name = this.#columnNames[index] as Buffer;
-      this.#value.int(name.length);
-      this.#value.copy(name, 0, name.length);
+      VALUE.int(name.length);
+      VALUE.copy(name, 0, name.length);
     }
-    this.#value.byte(0);
+    VALUE.byte(0);
   }
 }
 
@@ -144,8 +138,12 @@ const SHORT_COPY = 64;
 
 /** A growing buffer with the few primitives of Avro that the envelope needs. */
 class ByteWriter {
-  #buffer = Buffer.allocUnsafeSlow(4096);
+  #buffer: Buffer;
   length = 0;
+
+  constructor(initialBytes: number) {
+    this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
+  }
 
   reset(): void {
     this.length = 0;
@@ -255,4 +253,39 @@ class ByteWriter {
     this.#buffer.copy(larger, 0, 0, this.length);
     this.#buffer = larger;
   }
+}
+
+/** What a scope's records of any table have in common, in bytes: with many tables in a transaction, each has few. */
+class ScopeBytes {
+  readonly times = new ByteWriter(32);
+  readonly xid = new ByteWriter(32);
+  readonly transaction = new ByteWriter(64);
+  readonly position = new ByteWriter(64);
+  scope: EnvelopeScope | undefined;
+
+  enter(scope: EnvelopeScope): void {
+    this.scope = scope;
+    this.times.reset();
+    this.times.long(Math.floor(scope.committedAtMicros / 1000));
+    this.times.long(scope.committedAtMicros);
+    this.times.string(String(scope.isSnapshot));
+    this.xid.reset();
+    this.xid.optionalString(scope.xid);
+    this.transaction.reset();
+    this.transaction.optionalString(scope.transactionId);
+    this.position.reset();
+    this.position.raw(`${scope.positionPrefix}#`);
+  }
+}
+
+/** One of each for all tables: thousands of them would otherwise hold memory for one at a time. */
+const KEY = new ByteWriter(4096);
+const VALUE = new ByteWriter(4096);
+const SCOPE = new ScopeBytes();
+
+function stringsOf(texts: readonly string[]): Buffer {
+  const writer = new ByteWriter(256);
+  for (const text of texts) writer.string(text);
+  const { bytes, start, end } = writer.range({ bytes: null, start: 0, end: 0 });
+  return Buffer.from((bytes as Buffer).subarray(start, end));
 }

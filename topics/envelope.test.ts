@@ -76,7 +76,6 @@ function toAvroRow(table: TableSchema, values: readonly Value[]): Record<string,
 }
 
 const SCOPE: EnvelopeScope = {
-  serial: 1,
   xid: '777',
   isSnapshot: false,
   committedAtMicros: 1_700_000_000_123_456,
@@ -191,7 +190,6 @@ describe('fields of the envelope', () => {
   const decoder = new EnvelopeDecoder(table, TOPIC);
   const rowOf = (...values: readonly Value[]) => new RowWriter().row(table, values);
   const encode = (scope: EnvelopeScope, fields: EnvelopeFields) => bytesOf(encoder.value(scope, fields)).subarray(5);
-  let serial = 10;
 
   test('an unchanged value is null in the row, and named beside it by its field', () => {
     const bytes = encode(SCOPE, fieldsOf('u', null, rowOf(1, 'a', UNCHANGED)));
@@ -214,14 +212,14 @@ describe('fields of the envelope', () => {
   });
 
   test('what belongs to no transaction says so', () => {
-    const scope = { ...SCOPE, serial: serial++, xid: null, isSnapshot: true, transactionId: null };
+    const scope = { ...SCOPE, xid: null, isSnapshot: true, transactionId: null };
     const bytes = encode(scope, fieldsOf('r', null, rowOf(1, 'a', 'b')));
     expect(plain(avro.fromBuffer(bytes))).toMatchObject({ op: 'r', source: { snapshot: 'true', txId: null }, transaction: null });
     expect(decoder.decode(bytes, 0)).toMatchObject({ kind: 'read', version: 1_700_000_001_000_001 });
   });
 
   test('rows that a snapshot reads are marked so, also after a truncate of the same snapshot', () => {
-    const scope = { ...SCOPE, serial: serial++, xid: null, isSnapshot: true, transactionId: null };
+    const scope = { ...SCOPE, xid: null, isSnapshot: true, transactionId: null };
     encode(scope, fieldsOf('t', null, null));
     expect(plain(avro.fromBuffer(encode(scope, fieldsOf('r', null, rowOf(1, 'a', 'b')))))).toMatchObject({ source: { snapshot: 'true' } });
   });
@@ -229,7 +227,7 @@ describe('fields of the envelope', () => {
   test('numbers of any size come back', () => {
     const numbers = [0, 9, 10, 99, 100, 63, 64, 8191, 8192, 2 ** 30 - 1, 2 ** 30, 2 ** 31, 2 ** 32, 2 ** 44, 2 ** 52 - 1];
     for (const number of numbers) {
-      const scope = { ...SCOPE, serial: serial++, committedAtMicros: number };
+      const scope = { ...SCOPE, committedAtMicros: number };
       const bytes = encode(scope, {
         ...fieldsOf('c', null, rowOf(1, 'a', 'b')),
         ordinal: number,

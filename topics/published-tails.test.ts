@@ -23,7 +23,7 @@ class Topics {
   ): Promise<void> {
     const valueSchemaId = await this.registry.register('', buildEnvelopeSchema(TABLE, TOPIC));
     const encoder = new EnvelopeEncoder({ table: TABLE, keySchemaId: 1, valueSchemaId, connector: 'c', sourceName: 'shop', version: '0' });
-    const scope = { serial: 1, xid: null, isSnapshot: false, committedAtMicros: 0, positionPrefix: place.transaction, transactionId: null };
+    const scope = { xid: null, isSnapshot: false, committedAtMicros: 0, positionPrefix: place.transaction, transactionId: null };
     const row = new RowWriter().row(TABLE, [1, 'a']);
     const fields = {
       op: place.op ?? 'c',

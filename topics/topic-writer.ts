@@ -62,7 +62,6 @@ export class TopicWriter {
   #isBeginWritten = false;
   #scope: EnvelopeScope | undefined;
   #readScope: EnvelopeScope | undefined;
-  #scopeSerial = 0;
   #lastTable: TableSchema | undefined;
 
   constructor(options: WriterOptions, catalog: TopicCatalog, producer: RecordAppender) {
@@ -328,7 +327,6 @@ export class TopicWriter {
 
   #scopeOf({ begin, id }: OpenTransaction): EnvelopeScope {
     this.#scope ??= {
-      serial: ++this.#scopeSerial,
       xid: begin.xid,
       isSnapshot: false,
       committedAtMicros: begin.committedAtMicros,
@@ -341,7 +339,6 @@ export class TopicWriter {
   #scopeOfRead({ position, committedAtMicros }: RowRecord | TruncateRecord): EnvelopeScope {
     if (this.#readScope?.positionPrefix !== position.transaction) {
       this.#readScope = {
-        serial: ++this.#scopeSerial,
         xid: null,
         isSnapshot: true,
         committedAtMicros,
