@@ -62,8 +62,14 @@ export class Connector implements AsyncDisposable {
     await this.#until(async () => (await fetch(`${this.#address}/readyz`)).ok);
   }
 
-  async until(isReached: (status: ConnectorStatus) => boolean): Promise<void> {
-    await this.#until(async () => isReached((await (await fetch(`${this.#address}/status`)).json()) as ConnectorStatus));
+  /** Gives the status that has reached it. */
+  async until(isReached: (status: ConnectorStatus) => boolean): Promise<ConnectorStatus> {
+    const seen: ConnectorStatus[] = [];
+    await this.#until(async () => {
+      seen[0] = (await (await fetch(`${this.#address}/status`)).json()) as ConnectorStatus;
+      return isReached(seen[0]);
+    });
+    return seen[0] as ConnectorStatus;
   }
 
   /** Resolves, with their number, once it has published or written that many. */

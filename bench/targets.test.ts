@@ -36,6 +36,8 @@ test('growth is as flat as its slowest step', () => {
     tables: 1,
     changes: 1,
     startSeconds: 1,
+    firstChanges: 0,
+    firstSeconds: 0,
     seconds: 1,
     changesPerSecond,
     cpuSeconds: 1,
