@@ -10,6 +10,7 @@ import { freePort } from '../stack/ports.ts';
 import type { Command, LocalService } from '../stack/service.ts';
 import { TransactionalProducer } from '../topics/kafka/transactional-producer.ts';
 import { liveConfig } from './live-topics.ts';
+import { RecordedServer } from './recorded-server.ts';
 
 const run = promisify(execFile);
 const READY_WITHIN_MS = 60_000;
@@ -18,32 +19,35 @@ const READY_WITHIN_MS = 60_000;
 export class OwnKafka implements AsyncDisposable {
   readonly #folder: string;
   readonly #service: LocalService;
+  readonly #record: RecordedServer;
   #process: ChildProcess | undefined;
 
   /** `settings`: of the broker, over those of the stack. */
   static async start(settings: Readonly<Record<string, string>> = {}): Promise<OwnKafka> {
     const made = await make();
     await addSettings(made.service.command, settings);
-    const broker = new OwnKafka(made.folder, made.service);
+    const broker = new OwnKafka(made);
     await broker.run();
     return broker;
   }
 
   /** With a listener for each way to log in; see `SecuredKafka`. */
   static async startSecured(): Promise<SecuredKafka> {
-    const { folder, service } = await make();
+    const made = await make();
+    const { folder, service } = made;
     const certificates = await makeCertificates(folder);
     const [sasl, mutual] = [await freePort(), await freePort()];
     await addSettings(service.command, securitySettings(await readFile(propertiesOf(service.command), 'utf8'), { folder, sasl, mutual }));
     await addUsers(folder, service.command);
-    const broker = new OwnKafka(folder, service);
+    const broker = new OwnKafka(made);
     await broker.run();
     return { ...certificates, broker, saslPort: sasl, mutualPort: mutual };
   }
 
-  private constructor(folder: string, service: LocalService) {
+  private constructor({ folder, service, record }: Made) {
     this.#folder = folder;
     this.#service = service;
+    this.#record = record;
   }
 
   /** host:port without TLS and login. */
@@ -56,6 +60,7 @@ export class OwnKafka implements AsyncDisposable {
     const { file, args } = this.#service.command;
     const child = spawn(file, args, { cwd: this.#folder, stdio: 'ignore' });
     this.#process = child;
+    this.#record.runs(this.url, child.pid);
     const { title } = this.#service;
     const ready = async (): Promise<void> => {
       await this.#service.ready();
@@ -75,7 +80,7 @@ export class OwnKafka implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.#record[Symbol.asyncDispose]();
   }
 }
 
@@ -109,10 +114,17 @@ async function takesTransactions(url: string): Promise<void> {
   }
 }
 
-async function make(): Promise<{ readonly folder: string; readonly service: LocalService }> {
+interface Made {
+  readonly folder: string;
+  readonly service: LocalService;
+  readonly record: RecordedServer;
+}
+
+async function make(): Promise<Made> {
   const folder = await mkdtemp(join(tmpdir(), 'dbmazz-kafka-'));
-  const service = await localKafka({ folder, onProgress: () => undefined, helpers: { record: () => undefined, gone: () => undefined } });
-  return { folder, service };
+  const record = new RecordedServer('kafka', folder);
+  const service = await localKafka({ folder, onProgress: () => undefined, helpers: record.helpers });
+  return { folder, service, record };
 }
 
 function propertiesOf({ args }: Command): string {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { freePort } from '../../stack/ports.ts';
 import { localPostgres, postgresAnswers, serverAccount } from '../../stack/postgres.ts';
 import type { Command } from '../../stack/service.ts';
+import { RecordedServer } from '../recorded-server.ts';
 
 const SYSTEM_VERSIONS = '/usr/lib/postgresql';
 const runFile = promisify(execFile);
@@ -29,22 +30,23 @@ export function installedVersions(): readonly (readonly [version: number, binari
 export class OwnPostgres implements AsyncDisposable {
   readonly url: string;
   readonly #folder: string;
+  readonly #record: RecordedServer;
   readonly #command: Command;
   #server: ChildProcess | undefined;
 
   static async start({ binaries, settings = {} }: OwnServerOptions = {}): Promise<OwnPostgres> {
     const folder = await mkdtemp(join(tmpdir(), 'dbmazz-postgres-'));
+    const record = new RecordedServer('postgres', folder);
     const made =
-      binaries === undefined
-        ? await localPostgres({ folder, onProgress: () => undefined, helpers: { record: () => undefined, gone: () => undefined } })
-        : await initialise(folder, binaries);
-    const server = new OwnPostgres(folder, made);
+      binaries === undefined ? await localPostgres({ folder, onProgress: () => undefined, helpers: record.helpers }) : await initialise(folder, binaries);
+    const server = new OwnPostgres(folder, record, made);
     await server.run(settings);
     return server;
   }
 
-  private constructor(folder: string, { url, command }: { readonly url: string; readonly command: Command }) {
+  private constructor(folder: string, record: RecordedServer, { url, command }: { readonly url: string; readonly command: Command }) {
     this.#folder = folder;
+    this.#record = record;
     this.url = url;
     this.#command = command;
   }
@@ -59,6 +61,7 @@ export class OwnPostgres implements AsyncDisposable {
       ...(uid === undefined || gid === undefined ? {} : { uid, gid }),
       stdio: 'ignore',
     });
+    this.#record.runs(this.url, this.#server.pid);
     while (!(await answers(this.url))) {
       if (this.#server.exitCode !== null) throw new Error(`The server ended at its start with ${this.#server.exitCode}.`);
     }
@@ -110,7 +113,7 @@ export class OwnPostgres implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end('SIGQUIT');
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.#record[Symbol.asyncDispose]();
   }
 
   async #own(folder: string): Promise<void> {
