@@ -50,6 +50,14 @@ test.each([[['fly']], [['verify', '--loudly']], [['demo', '--seconds', 'many']]]
   expect((await dbmazz(args)).code).toBe(2);
 });
 
+test('a table is told to go on by the addresses of processes, and it is said so where there is none', async () => {
+  for (const command of ['resume', 'skip'])
+    expect(await dbmazz([command, '--table', 'public.orders'], LOG)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Give the address of each process of the sink'),
+    });
+});
+
 test('check is content with a source and a sink that have what they need', async () => {
   const { code, stdout } = await dbmazz(['check'], { ...SOURCE, ...SINK });
   expect(stdout).toContain(`✓ source ${NAME}`);

@@ -98,6 +98,9 @@ sinks:
       ).toHaveLength(3);
     const ready = await fetch(`${address}/readyz`);
     expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining(`source ${NAME}-lost: it has failed`)]);
+    const told = spawn(process.execPath, [COMMAND, 'resume', `127.0.0.1:${port}/sinks/${NAME}`, '--table', 'nobody'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [said] = (await once(told.stdout, 'data')) as [Buffer];
+    expect(said.toString()).toContain(`127.0.0.1:${port}/sinks/${NAME}: this process has no partition of nobody`);
     await fetch(`${address}/sinks/${NAME}/pause`, { method: 'POST' });
     expect(await (await fetch(`${address}/sinks/${NAME}/status`)).json()).toMatchObject({ state: 'paused' });
     expect(await (await fetch(`${address}/sinks/${NAME}-b/status`)).json()).toMatchObject({ state: 'running' });

@@ -9,10 +9,12 @@ export function readToken(): string | undefined {
   return settings.HTTP_TOKEN?.reveal();
 }
 
+const WHICH = 'Which process? Give the address of one that has HTTP_PORT set, or --sink <name> where the command has it.';
+
 /** The addresses that were given, or the one of the environment. */
-export function namedAddresses(addresses: readonly string[]): readonly string[] {
+export function namedAddresses(addresses: readonly string[], which = WHICH): readonly string[] {
   if (addresses.length > 0) return addresses;
   const port = process.env['HTTP_PORT'] ?? '';
   if (port !== '' && port !== '0') return [`${process.env['HTTP_HOST'] ?? '127.0.0.1'}:${port}`];
-  throw new CdcError('CONFIG_INVALID', 'Which process? Give the address of one that has HTTP_PORT set, or --sink <name> where the command has it.');
+  throw new CdcError('CONFIG_INVALID', which);
 }
