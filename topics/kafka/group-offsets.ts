@@ -1,4 +1,5 @@
 import { isSetByHand, type KeptOffset, startOffset, type StartOffset } from './start-offset.ts';
+import type { Cluster } from './kafkajs-internals.ts';
 import type { Group } from './membership.ts';
 import { topicIdsOf } from './topic-ids.ts';
 
@@ -72,8 +73,18 @@ export async function readEnds(group: Group): Promise<readonly PartitionOffset[]
 
 async function readLimits(group: Group, fromBeginning: boolean): Promise<ReadonlyMap<string, bigint>> {
   const asked = group.assigned().map(({ topic, partitions }) => ({ topic, partitions: partitions.map((partition) => ({ partition })), fromBeginning }));
-  const found = asked.length === 0 ? [] : await group.cluster.fetchTopicsOffset(asked);
+  const found = asked.length === 0 ? [] : await group.retrier(async () => askForOffsets(group, asked));
   return new Map(found.flatMap(({ topic, partitions }) => partitions.map(({ partition, offset }) => [place({ topic, partition }), BigInt(offset)] as const)));
+}
+
+/** The leader that was told may have moved, or, of a topic that was just created, not have taken up its work. */
+async function askForOffsets({ cluster }: Group, asked: Parameters<Cluster['fetchTopicsOffset']>[0]) {
+  try {
+    return await cluster.fetchTopicsOffset(asked);
+  } catch (error) {
+    await cluster.refreshMetadata();
+    throw error;
+  }
 }
 
 async function readCommittedOffsets(group: Group): Promise<ReadonlyMap<string, KeptOffset>> {
