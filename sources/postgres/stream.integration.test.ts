@@ -157,8 +157,8 @@ describe('when something ends', () => {
   test('a stop does not wait for a record that nobody takes, and nothing comes after it', async () => {
     await using bench = await table();
     const run = await bench.start(STREAM_ONLY);
-    // What a source hands on at its start, without any record, is not what is to be held.
-    await bench.caughtUp(run);
+    // What it hands on then has no record, and is not what is to be held.
+    await run.until(() => run.isPastSetup, 'the end of its start');
     const before = run.records.length;
     run.hold();
     await bench.query(`INSERT INTO t SELECT n FROM generate_series(1, 10000) n`);

@@ -21,6 +21,8 @@ export class SourceRun {
   acknowledges = true;
   /** The largest batch, in bytes. */
   largestBatch = 0;
+  /** Whether the source has said that its stream has come to where it began. */
+  isPastSetup = false;
   /** Calls of `emit` that came while an earlier one was not settled. */
   overlaps = 0;
   #position: SourcePosition | null;
@@ -119,6 +121,7 @@ export class SourceRun {
     for (const record of [...batch.records, ...(batch.reads ?? [])]) this.#take(record);
     if (batch.snapshot !== undefined) this.#snapshot = batch.snapshot;
     this.#log = batch.log ?? this.#log;
+    this.isPastSetup ||= batch.isPastSetup === true;
     const stopped = Object.entries({ ...this.#stopped, ...batch.stopped }).filter(([, stop]) => stop !== null);
     this.#stopped = Object.fromEntries(stopped) as StoppedTables;
     if (this.acknowledges) this.acknowledge();
