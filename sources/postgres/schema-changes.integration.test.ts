@@ -170,6 +170,7 @@ describe('a table that changes while its source runs', () => {
     await using bench = await PostgresBench.open();
     await bench.query('CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE u (id int PRIMARY KEY)');
     const run = await bench.start(STREAM_ONLY);
+    await run.until(() => run.isPastSetup, 'the end of its start');
     run.hold();
     await bench.query(`INSERT INTO u VALUES (1)`);
     await run.until(() => run.records.length > 0, 'a first record');
