@@ -24,6 +24,8 @@ const MAX_PENDING_BYTES = 8 * 1024 * 1024;
 /** A Kafka transaction takes in no more once it has this many bytes, and so many for each partition: each costs the broker a marker. */
 const MAX_TRANSACTION_BYTES = 16 * 1024 * 1024;
 const PARTITION_BYTES = 16 * 1024;
+/** And no more once it has been open for so long: the broker ends it after `TRANSACTION_TIMEOUT_MS`. */
+const FULL_AFTER_MS = 5000;
 /** A killed source's open transaction holds readers back no longer than this. */
 const TRANSACTION_TIMEOUT_MS = 30_000;
 
@@ -246,7 +248,7 @@ export class Publisher {
   async #publishPending(): Promise<void> {
     this.#isBusy = true;
     let [records, changes, bytes, committedAtMicros] = [0, 0, 0, 0];
-    for (let batch = this.#pending.shift(); batch !== undefined; batch = bytes < this.#transactionLimit() ? this.#pending.shift() : undefined) {
+    for (let batch = this.#pending.shift(); batch !== undefined; batch = this.#isFull(bytes) ? undefined : this.#pending.shift()) {
       this.#takenAtMicros = Date.now() * 1000;
       const written = await this.#writer.write(batch);
       committedAtMicros = written.committedAtMicros || committedAtMicros;
@@ -263,8 +265,9 @@ export class Publisher {
     this.#options.onCommitted({ position, snapshot, stopped, passedOver, records, changes, bytes, committedAtMicros });
   }
 
-  #transactionLimit(): number {
-    return MAX_TRANSACTION_BYTES + this.#producer.transactionPartitions * PARTITION_BYTES;
+  #isFull(bytes: number): boolean {
+    const { transactionPartitions, openForMs } = this.#producer;
+    return bytes >= MAX_TRANSACTION_BYTES + transactionPartitions * PARTITION_BYTES || openForMs > FULL_AFTER_MS;
   }
 
   #release(bytes: number): void {

@@ -58,6 +58,8 @@ export class TopicCatalog {
   /** Schemas that the registry has refused, and what it said. */
   readonly #refused = new Map<TableSchema, CdcError>();
   readonly #limits = new Map<string, Promise<number | undefined>>();
+  /** Topics that are there, and that the producer knows. */
+  readonly #opened = new Set<string>();
   /** Tables of which no record has come yet. */
   readonly #expected = new Set<TableSchema>();
   readonly #control = new Map<ControlKind, ControlWriter>();
@@ -117,9 +119,13 @@ export class TopicCatalog {
   }
 
   async #openTopics(tables: readonly TableSchema[]): Promise<void> {
-    assertDistinctTopics(this.#name, [...this.#current.values(), ...tables]);
-    await this.#admin.createMissing(tables.map((table) => this.#tableTopic(table)));
-    await this.#producer.addTopics(tables.map((table) => tableTopic(this.#name, table)));
+    const missing = tables.filter((table) => !this.#opened.has(tableTopic(this.#name, table)));
+    if (missing.length === 0) return;
+    assertDistinctTopics(this.#name, [...this.#current.values(), ...missing]);
+    const topics = missing.map((table) => this.#tableTopic(table));
+    await this.#admin.createMissing(topics);
+    await this.#producer.addTopics(topics.map(({ topic }) => topic));
+    for (const { topic } of topics) this.#opened.add(topic);
   }
 
   /** Whether a table is known, and with another schema than this. */

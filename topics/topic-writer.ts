@@ -104,6 +104,7 @@ export class TopicWriter {
     const hasLarge = batch.bytes > ROOMY_BYTES;
     let [changes, committedAtMicros] = [0, 0];
     this.#beginAnew(batch);
+    if (this.#catalog.hasExpected) await this.#addFirst(batch);
     for (const record of batch.records) {
       if (record.kind === 'commit') committedAtMicros = record.committedAtMicros;
       else if (record.kind !== 'begin' && record.kind !== 'heartbeat') changes++;
@@ -137,6 +138,17 @@ export class TopicWriter {
       if (this.#producer.needsFlush) await this.#flush();
     }
     return reads.length;
+  }
+
+  /**
+   * Registers the tables that have their first record in this batch, many at a time; but not one that an older schema of the
+   * same table stands before. What fails is tried again with the record itself, and told of there.
+   */
+  async #addFirst({ records }: RecordBatch): Promise<void> {
+    const first = new Map<string, TableSchema>();
+    for (const record of records) if ('table' in record && !first.has(record.table.qualifiedName)) first.set(record.table.qualifiedName, record.table);
+    const tables = [...first.values()].filter((table) => this.#catalog.isExpected(table));
+    if (tables.length > 1) await this.#catalog.addTables(tables).catch(() => undefined);
   }
 
   /** Looked up once a run of records of one table. */

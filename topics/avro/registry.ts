@@ -5,6 +5,7 @@ import type { AvroRecord } from './types.ts';
 
 const NOT_FOUND = 404;
 const CONFLICT = 409;
+const REGISTERED_BY_ONE = 100;
 const REQUEST_TIMEOUT_MS = 15_000;
 const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json';
 
@@ -19,7 +20,9 @@ export interface SchemaVersion {
  * Errors: `REGISTRY_UNAVAILABLE`, `AUTH_FAILED`, `SCHEMA_INCOMPATIBLE` (the subject's compatibility rule refuses it).
  */
 export class Registry {
-  readonly #client: SchemaRegistry;
+  readonly #newClient: () => SchemaRegistry;
+  #client: SchemaRegistry;
+  #registered = 0;
   readonly #url: string;
   readonly #authorization: Record<string, string>;
   readonly #schemas = new Map<number, Promise<unknown>>();
@@ -33,11 +36,14 @@ export class Registry {
     this.#url = url.href.replace(/\/$/, '');
     this.#authorization = user === '' ? {} : { authorization: `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}` };
     const auth = user === '' ? {} : { auth: { username: user, password: secret } };
-    this.#client = new SchemaRegistry({ host: this.#url, ...auth, retry: { retries: 0 } }, {});
+    this.#newClient = () => new SchemaRegistry({ host: this.#url, ...auth, retry: { retries: 0 } }, {});
+    this.#client = this.#newClient();
   }
 
   /** Registers a schema under a subject, or finds the id that it has there. */
   async register(subject: string, schema: AvroRecord): Promise<number> {
+    // The client keeps a compiled type of each for ever: of thousands of tables, hundreds of megabytes.
+    if (++this.#registered % REGISTERED_BY_ONE === 0) this.#client = this.#newClient();
     try {
       const confluent = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as const;
       const { id } = await this.#client.register(confluent, { subject, compatibility: await this.#compatibility(subject) });

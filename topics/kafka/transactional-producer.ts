@@ -17,6 +17,8 @@ const BATCH_BYTES = 512 * 1024;
 const REQUEST_BYTES = 2 * 1024 * 1024;
 const PARTITION_BYTES = 16 * 1024;
 const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
+/** A broker takes milliseconds over the first records of a partition: an answer for more would come too late. */
+const MAX_REQUEST_PARTITIONS = 500;
 /** Of a request that is not larger than usual: it is sent once it has crossed its bound. */
 const REQUEST_MEMORY = REQUEST_BYTES + 64 * 1024;
 /** The broker keeps the order of this many idempotent requests at once; fewer where they are large. */
@@ -145,6 +147,11 @@ export class TransactionalProducer {
     return this.#statesOf(topic).length;
   }
 
+  /** How long the transaction has been open, in milliseconds; 0 where none is. */
+  get openForMs(): number {
+    return this.#inTransaction.length === 0 ? 0 : Date.now() - this.#beganAtMs;
+  }
+
   /** Whether the transaction is open for so long that the broker may have ended it; a further request is then `FENCED`, as after a takeover. */
   get isOverdue(): boolean {
     return this.#inTransaction.length > 0 && Date.now() - this.#beganAtMs > this.#options.transactionTimeoutMs;
@@ -180,12 +187,12 @@ export class TransactionalProducer {
     if (this.#touched.length === 0) return;
     try {
       await this.#addPartitionsToTransaction();
-      for (const { leader, states } of this.#requestsByLeader()) {
+      for (const { leader, states } of this.#requests()) {
         const body = this.#encode(states);
         this.#track(this.#produce(leader, body), body.length);
+        while (this.#inFlight.length >= MAX_IN_FLIGHT || this.#inFlightBytes >= MAX_IN_FLIGHT_BYTES) await this.#inFlight[0];
       }
       this.#forgetAppended();
-      while (this.#inFlight.length >= MAX_IN_FLIGHT || this.#inFlightBytes >= MAX_IN_FLIGHT_BYTES) await this.#inFlight[0];
     } catch (error) {
       throw toKafkaError(error, 'publishing records');
     }
@@ -254,8 +261,11 @@ export class TransactionalProducer {
     }
   }
 
-  #requestsByLeader(): { readonly leader: number; readonly states: readonly PartitionState[] }[] {
-    return [...Map.groupBy(this.#touched, ({ leader }) => leader)].map(([leader, states]) => ({ leader, states }));
+  #requests(): readonly { readonly leader: number; readonly states: readonly PartitionState[] }[] {
+    return [...Map.groupBy(this.#touched, ({ leader }) => leader)].flatMap(([leader, led]) => {
+      const count = Math.ceil(led.length / MAX_REQUEST_PARTITIONS);
+      return Array.from({ length: count }, (_, part) => ({ leader, states: led.slice(part * MAX_REQUEST_PARTITIONS, (part + 1) * MAX_REQUEST_PARTITIONS) }));
+    });
   }
 
   #track(request: Promise<void>, bytes: number): void {
