@@ -248,7 +248,7 @@ export class Publisher {
   async #publishPending(): Promise<void> {
     this.#isBusy = true;
     let [records, changes, bytes, committedAtMicros] = [0, 0, 0, 0];
-    for (let batch = this.#pending.shift(); batch !== undefined; batch = this.#isFull(bytes) ? undefined : this.#pending.shift()) {
+    for (let batch = this.#pending.shift(); batch !== undefined; batch = this.#next(bytes)) {
       this.#takenAtMicros = Date.now() * 1000;
       const written = await this.#writer.write(batch);
       committedAtMicros = written.committedAtMicros || committedAtMicros;
@@ -263,6 +263,13 @@ export class Publisher {
     this.#isBusy = false;
     const { position, snapshot, stopped, passedOver } = this.#writer;
     this.#options.onCommitted({ position, snapshot, stopped, passedOver, records, changes, bytes, committedAtMicros });
+  }
+
+  /** What else the transaction takes; not what has schemas to be registered, of thousands of tables perhaps, while the broker counts its age. */
+  #next(bytes: number): RecordBatch | undefined {
+    const [next] = this.#pending;
+    if (next === undefined || this.#isFull(bytes)) return undefined;
+    return this.#producer.transactionPartitions > 0 && this.#writer.hasToRegister(next) ? undefined : this.#pending.shift();
   }
 
   #isFull(bytes: number): boolean {

@@ -140,15 +140,22 @@ export class TopicWriter {
     return reads.length;
   }
 
-  /**
-   * Registers the tables that have their first record in this batch, many at a time; but not one that an older schema of the
-   * same table stands before. What fails is tried again with the record itself, and told of there.
-   */
-  async #addFirst({ records }: RecordBatch): Promise<void> {
+  /** Whether schemas are registered before, or with, this batch. */
+  hasToRegister(batch: RecordBatch): boolean {
+    return this.#catalog.hasExpected && (batch.isPastSetup === true || this.#firstOf(batch).length > 0);
+  }
+
+  /** Many at a time. What fails is tried again with the record itself, and told of there. */
+  async #addFirst(batch: RecordBatch): Promise<void> {
+    const tables = this.#firstOf(batch);
+    if (tables.length > 1) await this.#catalog.addTables(tables).catch(() => undefined);
+  }
+
+  /** The tables that have their first record in this batch; but not one that an older schema of the same table stands before. */
+  #firstOf({ records }: RecordBatch): readonly TableSchema[] {
     const first = new Map<string, TableSchema>();
     for (const record of records) if ('table' in record && !first.has(record.table.qualifiedName)) first.set(record.table.qualifiedName, record.table);
-    const tables = [...first.values()].filter((table) => this.#catalog.isExpected(table));
-    if (tables.length > 1) await this.#catalog.addTables(tables).catch(() => undefined);
+    return [...first.values()].filter((table) => this.#catalog.isExpected(table));
   }
 
   /** Looked up once a run of records of one table. */
