@@ -12,6 +12,8 @@ export interface StartedChild {
   readonly mark: ProcessMark;
   /** How it ended, or undefined while it runs. */
   readonly ending: () => string | undefined;
+  /** Resolves once it has ended and was collected: until then its number is taken, and PostgreSQL thinks that it runs. */
+  readonly collected: Promise<void>;
 }
 
 /**
@@ -20,14 +22,18 @@ export interface StartedChild {
  */
 export function startChild(command: Command, logFile: string, record: (mark: ProcessMark) => void): StartedChild {
   const child = spawnLogged(command, logFile);
+  const collected = Promise.withResolvers<void>();
   let ending: string | undefined;
   child.once('error', (error) => (ending = error.message));
-  child.once('exit', (code, signal) => (ending ??= signal === null ? `exit code ${code}` : `signal ${signal}`));
+  child.once('exit', (code, signal) => {
+    ending ??= signal === null ? `exit code ${code}` : `signal ${signal}`;
+    collected.resolve();
+  });
   child.unref();
   const mark = child.pid === undefined ? undefined : markOf(child.pid);
   if (mark === undefined) throw new StackError(`${command.file} cannot be started.`);
   record(mark);
-  return { mark, ending: () => ending };
+  return { mark, ending: () => ending, collected: collected.promise };
 }
 
 function spawnLogged(command: Command, logFile: string): ChildProcess {

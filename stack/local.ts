@@ -45,6 +45,7 @@ export class LocalProcess {
   async kill(): Promise<void> {
     if (this.#child === undefined) throw new StackError(`${this.service.title} was not started here.`);
     await killProcess(this.#child.mark);
+    await this.#child.collected;
   }
 }
 
