@@ -58,7 +58,7 @@ export interface DecodedRecord {
 
 const require = createRequire(import.meta.url);
 
-export const BATCH_DECODER = 'kafkajs/src/protocol/recordBatch/v0/decoder.js';
+const BATCH_DECODER = 'kafkajs/src/protocol/recordBatch/v0/decoder.js';
 export const CONSUMER_BATCH = 'kafkajs/src/consumer/batch.js';
 
 /** A module of kafkajs as it was published, also where something of ours has taken its place since or will do so. */
@@ -86,16 +86,15 @@ export async function decodeByKafkajs(bytes: Buffer): Promise<DecodedBatch> {
   return loadOriginal<(decoder: object) => Promise<DecodedBatch>>(BATCH_DECODER)(new KafkaDecoder(bytes));
 }
 
-/** Decodes with what is in place of it now. */
-export async function decodeByOurs(bytes: Buffer): Promise<{ readonly records: readonly DecodedRecord[] }> {
-  const decode = require(BATCH_DECODER) as (decoder: object) => Promise<{ readonly records: readonly DecodedRecord[] }>;
-  return decode(new KafkaDecoder(bytes));
-}
-
 /** A partition's part of a fetch's answer, whose length stands before it, among `beside` more bytes of other partitions. */
 export async function decodeAnswer(bytes: Buffer, beside = 0): Promise<readonly DecodedRecord[]> {
   const decode = require('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js') as (decoder: object) => Promise<readonly DecodedRecord[]>;
   const length = Buffer.alloc(4);
   length.writeInt32BE(bytes.length);
   return decode(new KafkaDecoder(Buffer.concat([length, bytes, Buffer.alloc(beside)])));
+}
+
+/** Decodes with what is in place of it now. */
+export async function decodeByOurs(bytes: Buffer): Promise<{ readonly records: readonly DecodedRecord[] }> {
+  return { records: await decodeAnswer(bytes) };
 }

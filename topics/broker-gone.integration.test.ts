@@ -113,9 +113,14 @@ describe('a registry that dies', () => {
     await publisher.addTables(TABLES);
     void publisher.publish({ records: [], bytes: 0, isPastSetup: true });
     await publisher.drain();
+    const late = open(uniqueName('gone'));
+    await late.open();
+    await late.addTables(TABLES);
     await stack.kill('registry');
     void publisher.publish({ records: log, bytes: 1 });
     await publisher.drain();
+    void late.publish({ records: log, bytes: 1 });
+    await expect(late.drain()).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE', action: 'retry' });
     await expect(open(uniqueName('gone')).open()).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE', action: 'retry' });
     const member = new TestMember({ groupId: name, patterns: [`${name}.*`], environment });
     await expect(member.running).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });

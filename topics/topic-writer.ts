@@ -62,7 +62,6 @@ export class TopicWriter {
   #isBeginWritten = false;
   #scope: EnvelopeScope | undefined;
   #readScope: EnvelopeScope | undefined;
-  #lastTable: TableSchema | undefined;
 
   constructor(options: WriterOptions, catalog: TopicCatalog, producer: RecordAppender) {
     this.#options = options;
@@ -104,12 +103,11 @@ export class TopicWriter {
     const hasLarge = batch.bytes > ROOMY_BYTES;
     let [changes, committedAtMicros] = [0, 0];
     this.#beginAnew(batch);
-    if (this.#catalog.hasExpected) await this.#addFirst(batch);
+    if (this.#catalog.hasExpected) await this.#catalog.addTables(this.#firstOf(batch));
     for (const record of batch.records) {
       if (record.kind === 'commit') committedAtMicros = record.committedAtMicros;
       else if (record.kind !== 'begin' && record.kind !== 'heartbeat') changes++;
       try {
-        if (this.#catalog.hasExpected && this.#isFirstOfTable(record)) await this.#catalog.addTables([record.table]);
         if (record.kind === 'schemaChange') await this.#changeSchema(record, nowMs);
         else if (hasLarge && isRowRecord(record) && isLarge(record)) await this.#writeLarge(record, nowMs);
         else this.#writeRecord(record, nowMs);
@@ -129,7 +127,6 @@ export class TopicWriter {
   async #writeReads(reads: NonNullable<RecordBatch['reads']>, { nowMs, hasLarge }: { readonly nowMs: number; readonly hasLarge: boolean }): Promise<number> {
     for (const record of reads) {
       try {
-        if (this.#catalog.hasExpected && this.#isFirstOfTable(record)) await this.#catalog.addTables([record.table]);
         if (hasLarge && isLarge(record)) await this.#writeLarge(record, nowMs);
         else this.#writeRead(record, nowMs);
       } catch (error) {
@@ -145,24 +142,14 @@ export class TopicWriter {
     return this.#catalog.hasExpected && (batch.isPastSetup === true || this.#firstOf(batch).length > 0);
   }
 
-  /** Many at a time. What fails is tried again with the record itself, and told of there. */
-  async #addFirst(batch: RecordBatch): Promise<void> {
-    const tables = this.#firstOf(batch);
-    if (tables.length > 1) await this.#catalog.addTables(tables).catch(() => undefined);
-  }
-
   /** The tables that have their first record in this batch; but not one that an older schema of the same table stands before. */
-  #firstOf({ records }: RecordBatch): readonly TableSchema[] {
+  #firstOf({ records, reads = [] }: RecordBatch): readonly TableSchema[] {
     const first = new Map<string, TableSchema>();
-    for (const record of records) if ('table' in record && !first.has(record.table.qualifiedName)) first.set(record.table.qualifiedName, record.table);
+    const [read] = reads;
+    for (const record of read === undefined ? records : [...records, read]) {
+      if ('table' in record && !first.has(record.table.qualifiedName)) first.set(record.table.qualifiedName, record.table);
+    }
     return [...first.values()].filter((table) => this.#catalog.isExpected(table));
-  }
-
-  /** Looked up once a run of records of one table. */
-  #isFirstOfTable(record: CdcRecord): record is RowRecord | TruncateRecord | SchemaChangeRecord {
-    if (!('table' in record) || record.table === this.#lastTable) return false;
-    this.#lastTable = record.table;
-    return this.#catalog.isExpected(record.table);
   }
 
   async #flush(): Promise<void> {

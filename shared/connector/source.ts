@@ -90,7 +90,7 @@ export interface RangeProgress {
 
 export interface RecordBatch {
   readonly records: readonly CdcRecord[];
-  /** Rows that a snapshot has read, behind the records: they may be many, so each becomes a record when it is come to. */
+  /** Rows of one table that a snapshot has read, behind the records: they may be many, so each becomes a record when it is come to. */
   readonly reads?: (Iterable<RowRecord> & { readonly length: number }) | undefined;
   /** What records and reads weigh, in bytes of their rows. */
   readonly bytes: number;

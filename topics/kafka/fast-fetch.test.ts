@@ -61,7 +61,7 @@ describe('bytes that are not a whole batch', () => {
 
   test('cut off at the end of a fetch are left for the next one', async () => {
     for (const end of [bytes.length - 1, 70, 61]) {
-      await expect(decodeByOurs(bytes.subarray(0, end))).rejects.toMatchObject({ name: 'KafkaJSPartialMessageError' });
+      expect((await decodeByOurs(bytes.subarray(0, end))).records).toEqual([]);
       await expect(decodeByKafkajs(bytes.subarray(0, end))).rejects.toMatchObject({ name: 'KafkaJSPartialMessageError' });
     }
   });

@@ -16,7 +16,6 @@ import { shareConnects } from './shared-connect.ts';
 const require = createRequire(import.meta.url);
 
 /** The client goes by this name: the rest comes with the next fetch. */
-const PARTIAL = 'KafkaJSPartialMessageError';
 const HEADER_BYTES = 61;
 const LOG_OVERHEAD = 12;
 /** Less than this is no batch, also for kafkajs. */
@@ -56,17 +55,6 @@ async function decodeMessages(decoder: FetchDecoder): Promise<readonly FetchedRe
     at = end;
   }
   return records;
-}
-
-/** Reads the record batch at the decoder's place, and moves the decoder behind it. */
-async function decodeBatch(decoder: FetchDecoder): Promise<{ readonly records: readonly FetchedRecord[] }> {
-  const start = decoder.offset;
-  const end = endOfBatch(decoder.buffer, start);
-  if (end > decoder.buffer.length) throw Object.assign(new Error('the fetch ends within a record batch'), { name: PARTIAL });
-  decoder.forward(end - start);
-  const records: FetchedRecord[] = [];
-  readBatch(decoder.buffer.subarray(start, end), records);
-  return { records };
 }
 
 function endOfBatch(bytes: Buffer, start: number): number {
@@ -229,7 +217,6 @@ forgetLoaded();
 const Decoder = require('kafkajs/src/protocol/decoder.js') as new (bytes: Buffer) => FetchDecoder;
 /** Of brokers before 0.11. */
 const decodeMessageSet = require('kafkajs/src/protocol/messageSet/decoder.js') as (decoder: FetchDecoder, size: number) => Promise<readonly FetchedRecord[]>;
-install('kafkajs/src/protocol/recordBatch/v0/decoder.js', decodeBatch);
 install('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', decodeMessages);
 install('kafkajs/src/consumer/batch.js', FetchedBatch);
 install('kafkajs/src/protocol/request.js', createRequest);

@@ -1,4 +1,4 @@
-import { type Broker, Encoder } from './kafkajs-internals.ts';
+import type { Broker } from './kafkajs-internals.ts';
 
 /** A request that kafkajs does not know, in the protocol's flexible form (KIP-482). */
 export interface FlexibleApi {
@@ -57,12 +57,9 @@ export class FlexibleWriter {
     return this.#uvarint(0);
   }
 
-  toRequest(): InstanceType<typeof Encoder> {
-    const size = this.#parts.reduce((sum, { length }) => sum + length, 1);
-    const encoder = new Encoder(size);
-    // kafkajs writes the header without the tagged fields at its end.
-    encoder.writeBufferInternal(Buffer.concat([Buffer.of(0), ...this.#parts]));
-    return encoder;
+  /** The header's tagged fields stand before the body: the client writes a header that ends before them. */
+  toRequest(): { readonly buffer: Buffer } {
+    return { buffer: Buffer.concat([Buffer.of(0), ...this.#parts]) };
   }
 
   #uvarint(value: number): this {

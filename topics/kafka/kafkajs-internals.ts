@@ -109,14 +109,6 @@ type ClusterConstructor = new (options: Record<string, unknown>) => Cluster;
 const ClusterClass = require('kafkajs/src/cluster/index.js') as ClusterConstructor;
 const createKafkaLogger = (require('kafkajs/src/loggers/index.js') as { createLogger: (options: object) => unknown }).createLogger;
 
-/** An encoder of protocol fields; `writeBufferInternal` appends bytes as they are. */
-export const Encoder = require('kafkajs/src/protocol/encoder.js') as new (size?: number) => {
-  writeString(text: string | null): InstanceType<typeof Encoder>;
-  writeInt16(value: number): InstanceType<typeof Encoder>;
-  writeInt32(value: number): InstanceType<typeof Encoder>;
-  writeBufferInternal(bytes: Buffer): void;
-};
-
 /** Reads and checks a Produce response, version 7. */
 export const produceResponse = require('kafkajs/src/protocol/requests/produce/v7/response.js') as ProtocolRequest['response'];
 

@@ -154,7 +154,7 @@ export class TransactionalProducer {
 
   /** Whether the transaction is open for so long that the broker may have ended it; a further request is then `FENCED`, as after a takeover. */
   get isOverdue(): boolean {
-    return this.#inTransaction.length > 0 && Date.now() - this.#beganAtMs > this.#options.transactionTimeoutMs;
+    return this.openForMs > this.#options.transactionTimeoutMs;
   }
 
   /** Bytes appended and not yet sent. */

@@ -4,7 +4,6 @@ import type { Broker, Cluster, TopicPartitions } from './kafkajs-internals.ts';
 /** Kafka 3.0 and later. */
 const DESCRIBE_TRANSACTIONS: FlexibleApi = { name: 'DescribeTransactions', key: 65, version: 0 };
 const DESCRIBE_PRODUCERS: FlexibleApi = { name: 'DescribeProducers', key: 61, version: 0 };
-const NO_ERROR = 0;
 /** Answers of a broker that is not the one to ask, or not ready: as kafkajs names them. */
 const ASK_AGAIN: Readonly<Record<number, string>> = {
   5: 'LEADER_NOT_AVAILABLE',
@@ -105,5 +104,5 @@ function readProducer(reader: FlexibleReader, producerId: bigint): boolean {
 /** The client's own errors of these kinds, so that callers go on as with the requests that it knows. */
 function askAgainAt(code: number): void {
   const type = ASK_AGAIN[code];
-  if (code !== NO_ERROR && type !== undefined) throw Object.assign(new Error(`The broker answers ${type}.`), { type, retriable: true });
+  if (type !== undefined) throw Object.assign(new Error(`The broker answers ${type}.`), { type, retriable: true });
 }
