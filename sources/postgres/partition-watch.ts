@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import pg, { type Client } from 'pg';
 import type { Logger } from '../../shared/observe/log.ts';
 import { type CatalogTable, type SchemaRules, topicKeyOf } from './catalog.ts';
 import type { PostgresSourceConfig } from './config.ts';
@@ -64,29 +64,35 @@ export class PartitionWatch {
     this.#isLooking = true;
     try {
       const { rows } = await client.query<Attached>(ATTACHED_PARTITIONS, [this.#horizon ?? null, roots.map(({ id }) => id)]);
-      for (const row of rows) await this.#seeTo(row);
+      for (const row of rows) await this.#seeToOnce(row);
       this.#horizon = rows[0]?.horizon ?? this.#horizon;
     } finally {
       this.#isLooking = false;
     }
   }
 
-  async #seeTo({ root_id: rootId, part_schema: schema, part_name: name, attached_by: xid, condition }: Attached): Promise<void> {
-    const root = this.#options.roots.find(({ id }) => String(id) === rootId);
-    const id = `partition ${schema}.${name} of transaction ${xid}`;
-    if (root === undefined || this.#handled.has(id)) return;
+  /** One that could not be asked for is asked for again at the next look. */
+  async #seeToOnce(row: Attached): Promise<void> {
+    const id = `partition ${row.part_schema}.${row.part_name} of transaction ${row.attached_by}`;
+    if (this.#handled.has(id)) return;
+    await this.#seeTo(id, row);
     this.#handled.add(id);
+  }
+
+  async #seeTo(id: string, { root_id: rootId, part_schema: schema, part_name: name, condition }: Attached): Promise<void> {
+    const root = this.#options.roots.find((table) => String(table.id) === rootId);
+    if (root === undefined) return;
     const { config, rules, log, read } = this.#options;
     const [table, partition] = [`${root.ref.schema}.${root.ref.name}`, `${schema}.${name}`];
     if (config.settings.SNAPSHOT_MODE === 'never') {
-      const remedy = `Where it held rows: dbmazz snapshot --source ${config.name} --tables ${table} --where "${condition ?? 'true'}"`;
+      const remedy = `Where it held rows: dbmazz snapshot --source ${config.name} --tables ${table} --where ${inShell(condition ?? 'true')}`;
       return log.warn(
         { table, partition, remedy },
         `Partition ${partition} of ${table} is new: rows that it held before are not published, since SNAPSHOT_MODE is never.`,
       );
     }
     if (topicKeyOf(root, rules).length === 0) {
-      const remedy = `Where it held rows: ALTER PUBLICATION ${config.publication} DROP TABLE ${quoteTable(root.ref)}; the source then adds the table again and reads it anew.`;
+      const remedy = `Where it held rows: ALTER PUBLICATION ${pg.escapeIdentifier(config.publication)} DROP TABLE ${quoteTable(root.ref)}; the source then adds the table again and reads it anew.`;
       return log.warn(
         { table, partition, remedy },
         `Partition ${partition} of ${table} is new: rows that it held before cannot be read beside the stream, since the table has no key.`,
@@ -95,4 +101,8 @@ export class PartitionWatch {
     log.info({ table, partition }, `partition ${partition} of ${table} is new: reading what it holds`);
     await read({ id, table, where: condition });
   }
+}
+
+function inShell(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

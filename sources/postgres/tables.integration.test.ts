@@ -79,9 +79,9 @@ describe('a new partition that cannot be read beside the stream', () => {
       'since no snapshot is wanted',
       'id int PRIMARY KEY',
       { SNAPSHOT_MODE: 'never' },
-      (name: string) => `dbmazz snapshot --source ${name} --tables public.t --where "((id IS NOT NULL) AND (id >= 0) AND (id < 10))"`,
+      (name: string) => `dbmazz snapshot --source ${name} --tables public.t --where '((id IS NOT NULL) AND (id >= 0) AND (id < 10))'`,
     ],
-    ['since its table has no key', 'id int', {}, (name: string) => `ALTER PUBLICATION dbmazz_${name} DROP TABLE "public"."t"`],
+    ['since its table has no key', 'id int', {}, (name: string) => `ALTER PUBLICATION "dbmazz_${name}" DROP TABLE "public"."t"`],
   ])('%s is told of, with what to do', async (_, columns, settings, remedy) => {
     await using bench = await PostgresBench.open();
     await bench.query(`CREATE TABLE t (${columns}) PARTITION BY RANGE (id); ALTER TABLE t REPLICA IDENTITY FULL`);
