@@ -4,7 +4,7 @@ import { describeTable, describeVerdict } from './describe-report.ts';
 import { readRepairSettings, repair } from './repair.ts';
 import { readVerifySettings } from './settings.ts';
 import { TableRepair } from './table-repair.ts';
-import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
+import { reportOf, verify, type VerifyOptions, type VerifyReport } from './verify.ts';
 
 export interface VerifyChoices {
   /** Has the source publish anew what differs, and compares once more. */
@@ -27,8 +27,10 @@ export async function verifyOnce({ repair: isRepairing = false }: VerifyChoices 
     let report = await verify(isRepairing ? { ...options, differencesOf } : options);
     if (repairSettings !== undefined && report.differences > 0) {
       const asked = await repair(report, repairs, repairSettings);
-      progress('What was published anew is written. Comparing these tables once more.');
-      report = merged(report, await verify({ ...options, only: asked }));
+      if (asked.size > 0) {
+        progress('What was published anew is written. Comparing these tables once more.');
+        report = merged(report, await verify({ ...options, only: asked }));
+      }
     }
     print(describeVerdict(report));
     return report.differences === 0 ? EXIT.stopped : EXIT.failed;
@@ -40,7 +42,8 @@ export async function verifyOnce({ repair: isRepairing = false }: VerifyChoices 
 /** The first report, with what the second one says of its tables. */
 function merged(first: VerifyReport, second: VerifyReport): VerifyReport {
   const latest = new Map(second.tables.map((report) => [report.table, report]));
-  const tables = first.tables.map((report) => latest.get(report.table) ?? report);
-  const sum = (count: (report: (typeof tables)[number]) => number): number => tables.reduce((total, report) => total + count(report), 0);
-  return { target: first.target, tables, rows: sum(({ rows }) => rows), differences: sum(({ differences }) => differences) };
+  return reportOf(
+    first.target,
+    first.tables.map((report) => latest.get(report.table) ?? report),
+  );
 }

@@ -51,11 +51,15 @@ export async function verify({ source, target, only, differencesOf, onTable }: V
       reports.push(report);
       onTable?.(report);
     }
-    const sum = (count: (report: TableReport) => number): number => reports.reduce((total, report) => total + count(report), 0);
-    return { target: target.name, tables: reports, rows: sum(({ rows }) => rows), differences: sum(({ differences }) => differences) };
+    return reportOf(target.name, reports);
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+export function reportOf(target: string, tables: readonly TableReport[]): VerifyReport {
+  const sum = (count: (report: TableReport) => number): number => tables.reduce((total, report) => total + count(report), 0);
+  return { target, tables, rows: sum(({ rows }) => rows), differences: sum(({ differences }) => differences) };
 }
 
 interface FoundTable {

@@ -122,8 +122,9 @@ function uuidWriter(context: CellContext): CellWriter {
   };
 }
 
-const DASH = 0x2d;
-const DIGITS = Int8Array.from({ length: 256 }, (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase()));
+export const DASH = 0x2d;
+/** -1 for what is no digit, so that it shows in whatever it is combined with. */
+export const DIGITS = Int8Array.from({ length: 256 }, (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase()));
 
 function parseUuid(source: Buffer, start: number, end: number, bytes: Buffer): boolean {
   let count = 0;

@@ -47,8 +47,9 @@ export function encodeRows(plan: TablePlan, rows: readonly OutgoingRow[]): Buffe
 
 /** The same of changes that say all there is to know of their rows, of a table with a key: nothing is made a row. A deleted row is its key. */
 export function encodeChanges(plan: TablePlan, changes: readonly RowRecord[]): Buffer {
-  const first = changes[0]?.after?.byteLength ?? 0;
-  const out = bodyOf(plan, changes.length * (first + META_BYTES));
+  let bytes = 0;
+  for (const { after } of changes) bytes += (after?.byteLength ?? 0) + META_BYTES;
+  const out = bodyOf(plan, bytes);
   for (const change of changes) {
     const { after } = change;
     if (after === null || !plan.transcoder.write(out, after.bytes, after.start, after.end)) writeCells(out, plan, outgoingRow(change));

@@ -1,7 +1,7 @@
 import { RowReader, skipValue } from '../../shared/record/row-reader.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import * as code from './cell-codes.ts';
-import type { CellWriter } from './cells.ts';
+import { type CellWriter, DASH, DIGITS } from './cells.ts';
 import type { RowBinaryWriter } from './row-binary.ts';
 import { firstMicros, lastMicros, type TimeRange } from './time-range.ts';
 import type { ColumnType } from './types.ts';
@@ -25,12 +25,8 @@ const LOW_BITS = 0x10000000;
 /** Up to this many bytes a loop is quicker than a call of the engine's copy. */
 const SHORT_COPY = 48;
 const UUID_LENGTH = 36;
-const DASH = 0x2d;
 /** Where the pairs of digits of a UUID stand in its text, in the order in which RowBinary has their bytes: two halves, each backwards. */
 const UUID_PAIRS = Uint8Array.of(16, 14, 11, 9, 6, 4, 2, 0, 34, 32, 30, 28, 26, 24, 21, 19);
-/** -1 for what is no digit, so that it shows in whatever it is combined with. */
-const DIGITS = Int8Array.from({ length: 256 }, (_, char) => '0123456789abcdef'.indexOf(String.fromCharCode(char).toLowerCase()));
-
 /**
  * Moves whole rows from Avro's bytes to RowBinary, in one loop over the codes of their columns: no value, no object and no
  * closure a cell. What has no quick way it leaves to the column's own writer, cell by cell, so that both give the same
