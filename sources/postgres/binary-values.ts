@@ -1,4 +1,5 @@
 import { TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY } from '../../shared/record/value.ts';
+import { EPOCH_MICROS } from './parser.ts';
 import { assertTimestamp } from './text-values.ts';
 
 /** Of a numeric: its sign, or that it is none (PostgreSQL source, `numeric_send`). */
@@ -15,7 +16,6 @@ const POWERS = [1, 10, 100, 1000, 10_000] as const;
 const SAFE_DIGITS = 15;
 /** From 1970 to 2000, where PostgreSQL counts from. */
 const EPOCH_DAYS = 10_957;
-const EPOCH_MICROS = 946_684_800_000_000;
 const TWO_32 = 0x100000000;
 /** Below this size of the high half, both halves make an exact number. */
 const SAFE_HIGH = 0x100000;

@@ -68,11 +68,16 @@ export async function readAbsent(
   where: string | null,
 ): Promise<ChunkRows> {
   const isKey = new Set(table.keyColumns.map(({ name }) => name));
-  const reader = new CopyTextReader(new Relation(table, columns), new RowWriter());
-  const rows = new RowPages(table);
   const names = columns.map(({ name }) => (isKey.has(name) ? name : null));
-  await copyOut(client, buildCopyAbsent(view.table, names, { keys, where }), { onRow: (bytes, start, end) => reader.read(bytes, start, end, rows) });
+  const rows = await copyRows(client, buildCopyAbsent(view.table, names, { keys, where }), new Relation(table, columns));
   return { table, rows, last: null, isLast: true, areAbsent: true };
+}
+
+/** All rows of a COPY in text form. */
+export async function copyRows(client: Client, sql: string, relation: Relation): Promise<RowPages> {
+  const [reader, rows] = [copyReader(relation, false), new RowPages(relation.table)];
+  await copyOut(client, sql, { onRow: (bytes, start, end) => reader.read(bytes, start, end, rows) });
+  return rows;
 }
 
 export function copyReader(relation: Relation, isBinaryRead: boolean): CopyTextReader | CopyBinaryReader {

@@ -242,7 +242,7 @@ function slotProblems(slot: SlotState, config: PostgresSourceConfig, facts: Serv
       {
         severity: isStop ? 'error' : 'warning',
         code: 'POSITION_LOST',
-        message: `Replication slot ${name} is lost (${slot.invalidation_reason ?? 'the log it needs was removed'}): changes are missing for good.`,
+        message: lostMessage(name, slot),
         remedy: isStop ? lostRemedy(config, false) : 'ON_SLOT_LOST is snapshot: a new slot is made, and every table is read anew.',
       },
     ];
@@ -275,11 +275,17 @@ export function isLost({ wal_status: status, invalidation_reason: reason }: Slot
   return status === 'lost' || reason !== null;
 }
 
+export function lostMessage(name: string, { invalidation_reason: reason }: SlotState): string {
+  return `Replication slot ${name} is lost (${reason ?? 'the log it needs was removed'}): changes are missing for good.`;
+}
+
 /** The commands that begin anew. `isUsable`: the slot is there, at another place than it should be. */
-export function lostRemedy({ slot, publication, name }: PostgresSourceConfig, isUsable: boolean): string {
+export function lostRemedy({ slot, publication, name, settings }: PostgresSourceConfig, isUsable: boolean): string {
   return (
-    `Start once more with ON_SLOT_LOST=snapshot: it makes the slot anew and reads every table again, behind a truncate. ` +
-    `Or give it up: SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)}; and start under another SOURCE_NAME than ${name}. ` +
+    (settings.ON_SLOT_LOST === 'snapshot'
+      ? 'Give it up: '
+      : 'Start once more with ON_SLOT_LOST=snapshot: it makes the slot anew and reads every table again, behind a truncate. Or give it up: ') +
+    `SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)}; and start under another SOURCE_NAME than ${name}. ` +
     (isUsable
       ? 'If you know that nothing is missing in between (pg_upgrade has made the slot), start once with ON_SLOT_LOST=accept.'
       : 'To keep it from happening again: ALTER SYSTEM SET max_slot_wal_keep_size to more, or to -1.')

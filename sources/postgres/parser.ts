@@ -47,7 +47,7 @@ export interface Lsn {
 }
 
 /** Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's clock starts. */
-const EPOCH_MICROS = 946_684_800_000_000;
+export const EPOCH_MICROS = 946_684_800_000_000;
 
 /** First bytes of the messages of pgoutput (PostgreSQL manual, 54.9 "Logical Replication Message Formats"). */
 export const MESSAGE = {

@@ -1,12 +1,10 @@
 import pg, { type Client } from 'pg';
 import type { RowRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
-import { RowPages } from '../../shared/record/row-pages.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import { UNCHANGED } from '../../shared/record/value.ts';
 import type { IncompleteRecord } from './change-reader.ts';
-import { copyOut } from './copy-out.ts';
-import { CopyTextReader } from './copy-text.ts';
+import { copyRows } from './chunk-reader.ts';
 import { Relation } from './relation.ts';
 import { buildCopyRow, COLUMN_NAMES, type ReadTable } from './statements.ts';
 
@@ -44,10 +42,7 @@ async function findRow(client: Client, { relation, key }: IncompleteRecord, from
   const kept = columns.filter(({ column }) => column >= 0);
   const where = table.keyColumns.map(({ name }, place) => ({ name, text: key[place] ?? '' }));
   const names = kept.map(({ name, column }) => (wanted.has(name) || table.key.includes(column) ? name : null));
-  const reader = new CopyTextReader(new Relation(table, kept), new RowWriter());
-  const rows = new RowPages(table);
-  await copyOut(client, buildCopyRow(from, names, where), { onRow: (bytes, start, end) => reader.read(bytes, start, end, rows) });
-  const [row] = rows;
+  const [row] = await copyRows(client, buildCopyRow(from, names, where), new Relation(table, kept));
   return row;
 }
 

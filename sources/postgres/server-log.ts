@@ -3,7 +3,7 @@ import type { Checkpoint } from '../../shared/connector/source.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { runReplicationCommand } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
-import { isLost, type SlotState } from './findings.ts';
+import { isLost, lostMessage, type SlotState } from './findings.ts';
 import { type LogPlace, parseLogPlace, type ServerLog } from './log-place.ts';
 import { formatBigLsn, parseLsn } from './parser.ts';
 import { buildTimelineHistory, LOG_END, SYSTEM_IDENTIFIER } from './statements.ts';
@@ -71,8 +71,7 @@ export interface LossInput {
 /** Of a source that has run before: how history was lost, as a sentence; undefined where it was not. */
 export async function findLoss({ config, from, slot, now }: LossInput): Promise<string | undefined> {
   if (slot === undefined) return `Replication slot ${config.slot} is gone, but ${standing(config, from)}: the changes since then cannot be read.`;
-  if (isLost(slot))
-    return `Replication slot ${config.slot} is lost (${slot.invalidation_reason ?? 'the log it needs was removed'}): changes are missing for good.`;
+  if (isLost(slot)) return lostMessage(config.slot, slot);
   const place = parseLogPlace(from.log);
   if (place === undefined) return undefined;
   return (await findFork(config, place, now)) ?? findJump(config, place, slot);

@@ -29,19 +29,28 @@ async function open(): Promise<PostgresBench> {
   return bench;
 }
 
+async function openNeighbour(): Promise<PostgresBench> {
+  const neighbour = await PostgresBench.open(server.url);
+  await neighbour.query('CREATE TABLE busy (id int, v text)');
+  return neighbour;
+}
+
+async function keepBusy(neighbour: PostgresBench, rows = 2000): Promise<void> {
+  await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, ${rows}) n`);
+}
+
 const ONLY_T = { TABLES: 'public.t' };
 
 describe('a quiet database beside a busy one', () => {
   test('lets its slot move all the same, so that the server need not keep the log of the other', async () => {
     await server.run({});
     await using bench = await open();
-    await using neighbour = await PostgresBench.open(server.url);
-    await neighbour.query('CREATE TABLE busy (id int, v text)');
+    await using neighbour = await openNeighbour();
     const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', HEARTBEAT_INTERVAL_MS: '100' });
     await bench.caughtUp(run);
     for (let turn = 0; turn < 3; turn++) {
       const before = await bench.value('SELECT pg_current_wal_lsn()');
-      await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 2000) n`);
+      await keepBusy(neighbour);
       const after = await bench.value('SELECT pg_current_wal_lsn()');
       expect(parseLsn(after) - parseLsn(before)).toBeGreaterThan(1_000_000n);
       await bench.until(`SELECT confirmed_flush_lsn >= '${after}' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
@@ -276,16 +285,15 @@ describe('a slot that we have moved ourselves', () => {
   test('never stands behind what is stored, whatever moved it: changes, heartbeats, other databases, a server that shuts down', async () => {
     await server.run({});
     await using bench = await open();
-    await using neighbour = await PostgresBench.open(server.url);
-    await neighbour.query('CREATE TABLE busy (id int, v text)');
+    await using neighbour = await openNeighbour();
     const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', HEARTBEAT_INTERVAL_MS: '60000' });
     const settings = { ...ONLY_T, SNAPSHOT_MODE: 'never' };
     await bench.query('DELETE FROM t WHERE id = 1');
     await bench.caughtUp(run);
     const before = await bench.value('SELECT pg_current_wal_lsn()');
-    await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 2000) n`);
+    await keepBusy(neighbour);
     await bench.until(`SELECT confirmed_flush_lsn > '${before}' FROM pg_replication_slots WHERE slot_name = '${bench.slot}'`);
-    await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 2000) n`);
+    await keepBusy(neighbour);
     // The server waits until all of its log is confirmed.
     await server.run({});
     await expect(run.ended).rejects.toMatchObject({ code: 'CONNECTION_LOST' });
@@ -297,12 +305,11 @@ describe('a slot that we have moved ourselves', () => {
   test('keeps no transaction from the topics at every sign of life: a busy neighbour costs one in ten seconds at most', async () => {
     await server.run({});
     await using bench = await open();
-    await using neighbour = await PostgresBench.open(server.url);
-    await neighbour.query('CREATE TABLE busy (id int, v text)');
+    await using neighbour = await openNeighbour();
     const run = await bench.start({ ...ONLY_T, SNAPSHOT_MODE: 'never', HEARTBEAT_INTERVAL_MS: '60000' });
     await bench.caughtUp(run);
     const before = run.records.length;
-    for (let turn = 0; turn < 10; turn++) await neighbour.query(`INSERT INTO busy SELECT n, repeat('x', 500) FROM generate_series(1, 200) n`);
+    for (let turn = 0; turn < 10; turn++) await keepBusy(neighbour, 200);
     await bench.caughtUp(run);
     expect(run.records.slice(before).filter(({ kind }) => kind === 'heartbeat').length).toBeLessThanOrEqual(1);
   });

@@ -13,17 +13,26 @@ export function truncateRecord(table: TableSchema, transaction: string): CdcReco
   return { kind: 'truncate', table, position: { transaction, ordinal: 0 }, committedAtMicros: 0, version: 0 };
 }
 
-/** Rows that were read, numbered from `first` at a place of the stream; each becomes a record when it is come to. */
+export interface ReadOptions {
+  /** They are numbered from here; from 0 where nothing is said. */
+  readonly first?: number | undefined;
+  /** They were asked for by their keys, and are not there. */
+  readonly areAbsent?: boolean | undefined;
+}
+
+/** Rows that were read at a place of the stream; each becomes a record when it is come to. */
 export class ReadRecords implements Iterable<RowRecord> {
   readonly #rows: ReadRows;
   readonly #transaction: string;
   readonly #first: number;
+  readonly #areAbsent: boolean;
   readonly #committedAtMicros = Date.now() * 1000;
 
-  constructor(rows: ReadRows, transaction: string, first = 0) {
+  constructor(rows: ReadRows, transaction: string, { first = 0, areAbsent = false }: ReadOptions = {}) {
     this.#rows = rows;
     this.#transaction = transaction;
     this.#first = first;
+    this.#areAbsent = areAbsent;
   }
 
   get length(): number {
@@ -34,24 +43,8 @@ export class ReadRecords implements Iterable<RowRecord> {
     const [transaction, committedAtMicros] = [this.#transaction, this.#committedAtMicros];
     let ordinal = this.#first;
     for (const row of this.#rows) {
-      yield { kind: 'read', table: row.table, before: null, after: row, position: { transaction, ordinal: ++ordinal }, committedAtMicros, version: 0 };
+      const [before, after] = this.#areAbsent ? [row, null] : [null, row];
+      yield { kind: 'read', table: row.table, before, after, position: { transaction, ordinal: ++ordinal }, committedAtMicros, version: 0 };
     }
-  }
-}
-
-/** Rows that were asked for and are not there, by their keys. */
-export class AbsentRecords implements Iterable<RowRecord> {
-  readonly #keys: ReadRecords;
-
-  constructor(keys: ReadRows, transaction: string) {
-    this.#keys = new ReadRecords(keys, transaction);
-  }
-
-  get length(): number {
-    return this.#keys.length;
-  }
-
-  *[Symbol.iterator](): Generator<RowRecord, void> {
-    for (const record of this.#keys) yield { ...record, before: record.after, after: null };
   }
 }

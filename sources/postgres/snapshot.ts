@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import type { RangeProgress, Signal, SnapshotProgress, TableProgress } from '../../shared/connector/source.ts';
+import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { failAt } from '../../shared/process/failpoint.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
@@ -23,7 +24,7 @@ import type { TablePart } from './partition-watch.ts';
 import { Relation } from './relation.ts';
 import { isRefusal, judgeSignal } from './signals.ts';
 import { BY_KEYS, keyOrder, parseName, planRanges, qualified, splitFile, writersAreOver } from './snapshot-plan.ts';
-import { AbsentRecords, ReadRecords, type ReadRows, schemaRecord, truncateRecord } from './snapshot-records.ts';
+import { ReadRecords, type ReadRows, schemaRecord, truncateRecord } from './snapshot-records.ts';
 import { buildCopyTable, READ_IN_ORDER, WRITE_MARK } from './statements.ts';
 import { closeView, openView, type TableView } from './table-view.ts';
 import { isVisible, parseVisibility, type Visibility } from './visibility.ts';
@@ -73,7 +74,7 @@ interface HandedOn {
 
 export interface SnapshotBatch {
   readonly records: CdcRecord[];
-  readonly reads?: ReadRecords | AbsentRecords | undefined;
+  readonly reads?: ReadRecords | undefined;
   readonly bytes: number;
   readonly snapshot: SnapshotProgress;
 }
@@ -244,6 +245,7 @@ export class Snapshotter {
   /** Reads a part of a table, once nothing else is read of the table. */
   async readPart(part: TablePart): Promise<void> {
     await this.#withClient(async (client) => this.#changeAtMark(client, nothing, (progress) => addPart(progress, part, Date.now())));
+    if (this.#isStopped) throw new CdcError('CONNECTION_LOST', `The snapshot ended before ${part.id} was asked for.`);
   }
 
   /** Chunks up to this progress are durable: their workers take the next ones. */
@@ -479,7 +481,7 @@ export class Snapshotter {
     });
     const records = read === undefined ? [] : [schemaRecord(read.table, position)];
     this.#handedOn.push({ age: this.#age, chunk, rest });
-    const reads = read?.areAbsent === true ? new AbsentRecords(rows, position) : new ReadRecords(rows, position);
+    const reads = new ReadRecords(rows, position, { areAbsent: read?.areAbsent });
     this.#options.publish({ records, reads, bytes: read?.rows.byteLength ?? 0, snapshot: this.#progress });
     if (this.isDone) this.#options.log.info('snapshot: done');
     else this.#wake();
@@ -518,7 +520,7 @@ export class Snapshotter {
     let rows = new RowPages(table);
     let count = 0;
     const handOn = async () => {
-      const reads = new ReadRecords(rows, START, count);
+      const reads = new ReadRecords(rows, START, { first: count });
       const { byteLength } = rows;
       count += rows.length;
       rows = new RowPages(table);

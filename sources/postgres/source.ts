@@ -458,7 +458,7 @@ export class PostgresSource implements Source {
 
   /**
    * With nothing in hand, all that the server has sent up to here is durable: the log before it may go. It is confirmed as
-   * anything else, once the topics have the place; not more often than heartbeats, but for a server that asks.
+   * anything else, once the topics have the place; every ten seconds at most, but for a server that asks.
    */
   #onKeepalive(endLsn: bigint, isAsked: boolean): boolean {
     if (this.#hasInHand || endLsn <= this.#confirmedLsn) return false;

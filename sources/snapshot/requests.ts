@@ -88,10 +88,10 @@ function beginning(before: TableProgress | undefined, { id, type, where, keys }:
 const NEW = 'new ';
 
 function endTable(progress: SnapshotProgress, name: string, table: TableProgress): SnapshotProgress {
-  const { request: mark = '', where, keys, isPart: _isPart, ...rest } = table;
+  const { request: mark = '', where, keys } = table;
   const isNew = mark.startsWith(NEW);
   const { [name]: _, ...others } = progress.tables;
-  const tables = isNew && (where !== undefined || keys !== undefined) ? others : { ...progress.tables, [name]: rest };
+  const tables = isNew && (where !== undefined || keys !== undefined) ? others : { ...progress.tables, [name]: withoutRequest(table) };
   const request = progress.requests?.find(({ id, state }) => id === requestOf(table) && state === 'running');
   if (request === undefined) return startWaiting({ ...progress, tables });
   const isLast = request.tables.every((other) => (tables[other]?.state ?? 'done') === 'done');
@@ -114,10 +114,13 @@ export function refuseTable(progress: SnapshotProgress, name: string, reason: st
 function endRequest(progress: SnapshotProgress, request: SnapshotRequest): SnapshotProgress {
   const kept = Object.entries(progress.tables).flatMap(([name, table]): [string, TableProgress][] => {
     if (requestOf(table) !== request.id) return [[name, table]];
-    const { request: mark, where: _where, keys: _keys, isPart: _isPart, ...rest } = table;
-    return mark?.startsWith(NEW) === true ? [] : [[name, { ...rest, state: 'done', rest: [] }]];
+    return table.request?.startsWith(NEW) === true ? [] : [[name, { ...withoutRequest(table), state: 'done', rest: [] }]];
   });
   return { ...changed(progress, request), tables: Object.fromEntries(kept) };
+}
+
+function withoutRequest({ request: _request, where: _where, keys: _keys, isPart: _isPart, ...rest }: TableProgress): TableProgress {
+  return rest;
 }
 
 function requestOf(table: TableProgress | undefined): string | undefined {
