@@ -74,12 +74,7 @@ export class Connector implements AsyncDisposable {
 
   /** Resolves, with their number, once it has published or written that many. */
   async untilRecords(wanted: number): Promise<number> {
-    let records = 0;
-    await this.until((status) => {
-      ({ records } = status);
-      return records >= wanted;
-    });
-    return records;
+    return (await this.until(({ records }) => records >= wanted)).records;
   }
 
   /** Of the whole process, since its start. */

@@ -95,8 +95,8 @@ function barsOf(changes: number, stages: readonly StageRuns[]): readonly Bar[] {
 }
 
 function snapshotChart({ rows, stages }: SnapshotResult): Chart {
-  const label = ({ stage, rows: own = rows }: SnapshotRuns) => (own === rows ? stage : `${stage}, ${own.toLocaleString('en')} rows`);
-  const bars = stages.map((stage) => ({ label: label(stage), value: median(snapshotRates(rows, stage).afterStart) }));
+  const label = (found: SnapshotRuns) => (found.rows === rows ? found.stage : `${found.stage}, ${found.rows.toLocaleString('en')} rows`);
+  const bars = stages.map((stage) => ({ label: label(stage), value: median(snapshotRates(stage).afterStart) }));
   return { name: 'snapshot', title: 'snapshot: rows a second after the start (median)', bars };
 }
 

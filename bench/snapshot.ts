@@ -29,7 +29,6 @@ interface Job {
   readonly postgresUrl: string;
   readonly kafkaBrokers: string;
   readonly registryUrl: string;
-  readonly rows: number;
   readonly slot: string;
   readonly publication: string;
   readonly runName: string;
@@ -45,7 +44,7 @@ interface SnapshotStage {
 
 /** A stage as it was measured, with a table of so many rows. */
 export interface SnapshotRuns extends StageRuns {
-  readonly rows?: number;
+  readonly rows: number;
 }
 
 export interface SnapshotResult {
@@ -132,7 +131,7 @@ async function runOnce(
   const slot = await database.newSlotHere();
   try {
     const runName = `bench-snapshot-${process.pid}-${stage.name.replaceAll(/[^a-z]/g, '')}-${stage.rows}-${run}`;
-    return await stage.run({ ...urls, postgresUrl: database.url, publication: PUBLICATION, rows: stage.rows, slot, runName });
+    return await stage.run({ ...urls, postgresUrl: database.url, publication: PUBLICATION, slot, runName });
   } finally {
     await database.dropSlot(slot);
   }
@@ -159,7 +158,7 @@ function sourceStage(rows: number): SnapshotStage {
     rows,
     run: async (job) => {
       const settings = { ...sourceEnvironment({ ...job, tables: ['public.orders'] }), SNAPSHOT_MODE: 'only', LOG_LEVEL: 'info', LOG_FORMAT: 'json' };
-      return timed(process.execPath, [...flagsOfScript('source'), 'sources/main.ts'], settings);
+      return timed(process.execPath, [...flagsOfScript('source'), 'sources/main.ts'], settings, STARTED);
     },
   };
 }
@@ -182,13 +181,13 @@ function debeziumStage(rows: number, say: (line: string) => void): SnapshotStage
   };
 }
 
-/** Runs a program to its end; CPU and memory are those of the last look before it. */
-async function timed(file: string, args: readonly string[], settings: Readonly<Record<string, string>>): Promise<StageResult> {
+/** Runs a program to its end, timed from the line that has `mark`, where there is one; CPU and memory are those of the last look before the end. */
+async function timed(file: string, args: readonly string[], settings: Readonly<Record<string, string>>, mark?: string): Promise<StageResult> {
   const launchedAt = performance.now();
   const child = spawn(file, args, { cwd: ROOT, env: { ...process.env, ...settings }, stdio: ['ignore', 'ignore', 'pipe'] });
-  let startedAt = launchedAt;
+  let startedAt = mark === undefined ? launchedAt : undefined;
   createInterface(child.stderr).on('line', (line) => {
-    if (line.includes(STARTED)) startedAt = performance.now();
+    if (mark !== undefined && line.includes(mark)) startedAt = performance.now();
     else if (!line.includes(INFORMATION)) process.stderr.write(`${line}\n`);
   });
   let usage = { cpuSeconds: 0, peakBytes: 0 };
@@ -196,6 +195,7 @@ async function timed(file: string, args: readonly string[], settings: Readonly<R
   const [code] = (await once(child, 'exit')) as [number | null];
   clearInterval(timer);
   if (code !== 0) throw new Error(`${file} ended with ${code}`);
+  if (startedAt === undefined) throw new Error(`${file} did not say "${mark}": what the bench waits for has to be what is logged`);
   const { cpuSeconds, peakBytes } = usage;
   return { seconds: (performance.now() - startedAt) / 1000, startSeconds: (startedAt - launchedAt) / 1000, cpuSeconds, peakBytes };
 }
@@ -210,14 +210,14 @@ function look(pid: number): { cpuSeconds: number; peakBytes: number } | undefine
 }
 
 /** Rows a second, with the start and without it: a peer that is started once may be judged by the second. */
-export function snapshotTable({ rows, stages }: SnapshotResult): ResultTable {
-  const first = median(stages[0] === undefined ? [] : snapshotRates(rows, stages[0]).whole);
+export function snapshotTable({ stages }: SnapshotResult): ResultTable {
+  const first = median(stages[0] === undefined ? [] : snapshotRates(stages[0]).whole);
   const lines = stages.map((stage) => {
-    const { whole, afterStart } = snapshotRates(rows, stage);
+    const { whole, afterStart } = snapshotRates(stage);
     const of = (value: (run: StageResult) => number) => median(stage.runs.map(value));
     return [
       stage.stage,
-      thousands(stage.rows ?? rows),
+      thousands(stage.rows),
       thousands(median(afterStart)),
       thousands(median(whole)),
       of(({ startSeconds = 0 }) => startSeconds).toFixed(1),
@@ -232,13 +232,10 @@ export function snapshotTable({ rows, stages }: SnapshotResult): ResultTable {
   };
 }
 
-export function snapshotRates(
-  rows: number,
-  { rows: own = rows, runs }: SnapshotRuns,
-): { readonly whole: readonly number[]; readonly afterStart: readonly number[] } {
+export function snapshotRates({ rows, runs }: SnapshotRuns): { readonly whole: readonly number[]; readonly afterStart: readonly number[] } {
   return {
-    whole: runs.map(({ seconds, startSeconds = 0 }) => own / (seconds + startSeconds)),
-    afterStart: runs.map(({ seconds }) => own / seconds),
+    whole: runs.map(({ seconds, startSeconds = 0 }) => rows / (seconds + startSeconds)),
+    afterStart: runs.map(({ seconds }) => rows / seconds),
   };
 }
 

@@ -212,12 +212,12 @@ const OWN_SNAPSHOT = (stage: string) => stage === SOURCE_STAGE;
 
 /** Of the largest table that a stage was measured with. */
 function snapshotRate(result: SnapshotResult | undefined, isWanted: (stage: string) => boolean, of: 'whole' | 'afterStart'): number | undefined {
-  const found = result?.stages.filter(({ stage }) => isWanted(stage)).toSorted((a, b) => (b.rows ?? 0) - (a.rows ?? 0))[0];
-  return result === undefined || found === undefined ? undefined : median(snapshotRates(result.rows, found)[of]);
+  const found = result?.stages.filter(({ stage }) => isWanted(stage)).toSorted((a, b) => b.rows - a.rows)[0];
+  return found && median(snapshotRates(found)[of]);
 }
 
 function snapshotGrowth(result: SnapshotResult | undefined): Figure | undefined {
-  const sizes = (result?.stages ?? []).filter(({ stage }) => OWN_SNAPSHOT(stage)).toSorted((a, b) => (a.rows ?? 0) - (b.rows ?? 0));
+  const sizes = (result?.stages ?? []).filter(({ stage }) => OWN_SNAPSHOT(stage)).toSorted((a, b) => a.rows - b.rows);
   const [small, large] = [sizes[0], sizes.at(-1)].map((stage) => median((stage?.runs ?? []).map(({ peakBytes }) => peakBytes)));
   // Of a single size nothing can be said.
   if (sizes.length < 2 || small === undefined || large === undefined) return undefined;

@@ -5,8 +5,8 @@ import { kafkaJava, localKafka } from './kafka.ts';
 import { localPostgres } from './postgres.ts';
 import { isAlive, killProcess } from './process.ts';
 import { localRegistry, registryJava } from './registry.ts';
-import type { HelperBook, LocalService, LocalServiceContext, Progress, ServiceName } from './service.ts';
-import { saveState, type StackState } from './state.ts';
+import type { LocalService, LocalServiceContext, Progress, ServiceName } from './service.ts';
+import { helperBook, saveState, type StackState } from './state.ts';
 import { StackError } from './stack-error.ts';
 
 const READY_WITHIN_MS = 60_000;
@@ -57,19 +57,6 @@ export async function startLocally(name: ServiceName, state: StackState, onProgr
   await running.start();
   onProgress(`${service.title}: ready on ${addressOf(service.url)} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return running;
-}
-
-function helperBook(state: StackState): HelperBook {
-  return {
-    record: (mark) => {
-      state.helpers.push(mark);
-      saveState(state);
-    },
-    gone: (mark) => {
-      state.helpers = state.helpers.filter((helper) => helper.pid !== mark.pid);
-      saveState(state);
-    },
-  };
 }
 
 /** Rejects, before anything is started or downloaded, if this machine lacks what these services need as processes. */

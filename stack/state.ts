@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { stacksFolder } from './cache.ts';
 import { endProcess, isAlive, killFamilyNow, ownMark, type ProcessMark } from './process.ts';
-import { SERVICE_NAMES, type ServiceName, type ServiceOrigin } from './service.ts';
+import { type HelperBook, SERVICE_NAMES, type ServiceName, type ServiceOrigin } from './service.ts';
 
 /**
  * What is written down of each stack before and after every process it starts, so that another run can end what
@@ -121,4 +121,18 @@ export function endRecordedNow(state: StackState): void {
 
 function stateFile(id: string): string {
   return join(stacksFolder(), `${id}.json`);
+}
+
+/** Writes down what is run before there is a service. */
+export function helperBook(state: StackState): HelperBook {
+  return {
+    record: (mark) => {
+      state.helpers.push(mark);
+      saveState(state);
+    },
+    gone: (mark) => {
+      state.helpers = state.helpers.filter((helper) => helper.pid !== mark.pid);
+      saveState(state);
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { newStackId } from '../stack/folders.ts';
-import { markOf, type ProcessMark } from '../stack/process.ts';
+import { markOf } from '../stack/process.ts';
 import type { HelperBook, ServiceName } from '../stack/service.ts';
-import { endRecorded, endRecordedNow, newState, saveState, type StackState } from '../stack/state.ts';
+import { endRecorded, endRecordedNow, helperBook, newState, saveState, type StackState } from '../stack/state.ts';
 
 /**
  * A server that belongs to one test file, written down as those of a stack are: what a run that was killed leaves of it,
@@ -22,14 +22,7 @@ export class RecordedServer implements AsyncDisposable {
 
   /** For what is run before there is a server. */
   get helpers(): HelperBook {
-    const change = (change: (helpers: readonly ProcessMark[]) => ProcessMark[]): void => {
-      this.#state.helpers = change(this.#state.helpers);
-      saveState(this.#state);
-    };
-    return {
-      record: (mark) => change((helpers) => [...helpers, mark]),
-      gone: ({ pid }) => change((helpers) => helpers.filter((helper) => helper.pid !== pid)),
-    };
+    return helperBook(this.#state);
   }
 
   /** To be called as soon as its process is there. */

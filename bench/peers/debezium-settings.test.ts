@@ -48,13 +48,14 @@ test('tuning adds settings and takes none away', () => {
   expect(jvmFlags('tuned')).toContain('-Xmx3G');
 });
 
-test('what is published holds every setting but no password', () => {
+test('what is published holds every setting but no password, and no place of this machine', () => {
   const worker = workerSettings(JOB.kafkaBrokers, { restPort: 8083, offsetsFile: '/tmp/offsets' });
 
   const config = publicConfig(JOB, worker);
 
   expect(config).toMatchObject({ 'worker bootstrap.servers': '127.0.0.1:9092', 'connector slot.name': 's1', 'connector database.password': '********' });
   expect(Object.values(config).join()).not.toContain('p@ss');
+  expect(config['worker offset.storage.file.filename']).toBe('********');
 });
 
 test('topics are named as Debezium names them', () => {

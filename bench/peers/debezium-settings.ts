@@ -26,6 +26,8 @@ export const CONNECTOR_NAME = 'bench';
 export const TOPIC_PARTITIONS = 4;
 
 const BLANKED = '********';
+/** A secret, and a place of one machine. */
+const PRIVATE = new Set(['database.password', 'offset.storage.file.filename']);
 
 const HEAP_FLAGS: Readonly<Record<DebeziumTuning, readonly string[]>> = {
   defaults: ['-Xms256M', '-Xmx2G'],
@@ -88,7 +90,10 @@ export function topicsOf({ topicPrefix, tables }: DebeziumJob): readonly string[
 
 /** All that a run was configured with, for a page that everybody may read. */
 export function publicConfig(job: DebeziumJob, worker: Settings): Settings {
-  const connector = Object.entries(connectorSettings(job)).map(([name, value]) => [`connector ${name}`, name === 'database.password' ? BLANKED : value]);
-  const workerEntries = Object.entries(worker).map(([name, value]) => [`worker ${name}`, value]);
-  return { 'partitions of a topic': String(TOPIC_PARTITIONS), jvm: jvmFlags(job.tuning).join(' '), ...Object.fromEntries([...workerEntries, ...connector]) };
+  const entries = (of: string, settings: Settings) => Object.entries(settings).map(([name, value]) => [`${of} ${name}`, PRIVATE.has(name) ? BLANKED : value]);
+  return {
+    'partitions of a topic': String(TOPIC_PARTITIONS),
+    jvm: jvmFlags(job.tuning).join(' '),
+    ...Object.fromEntries([...entries('worker', worker), ...entries('connector', connectorSettings(job))]),
+  };
 }

@@ -24,6 +24,11 @@ export class ConnectorProcess implements AsyncDisposable {
     return this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  /** What it said of what it could not carry on. */
+  get errors(): readonly string[] {
+    return this.log.split('\n').filter((line) => line.startsWith('{"level":50'));
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -59,7 +64,7 @@ export class ConnectorProcess implements AsyncDisposable {
   async ended(): Promise<number | NodeJS.Signals | null> {
     const child = this.#child;
     if (child === undefined) return null;
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    if (!this.hasEnded) await once(child, 'exit');
     return child.exitCode ?? child.signalCode;
   }
 
@@ -92,7 +97,7 @@ export class ConnectorProcess implements AsyncDisposable {
 
   async #end(signal: NodeJS.Signals): Promise<number | null> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    if (child === undefined || this.hasEnded) return child?.exitCode ?? null;
     const exited = once(child, 'exit');
     child.kill(signal);
     await exited;

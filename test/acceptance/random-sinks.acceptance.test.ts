@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { readVerifySettings } from '../../cli/verify/settings.ts';
 import { type TableReport, verify } from '../../cli/verify/verify.ts';
+import type { Failpoint } from '../../shared/process/failpoint.ts';
 import { deleteTopics } from '../contract/kafka-topics.ts';
 import { PostgresBench } from '../contract/postgres-source-bench.ts';
 import { randomNumbers } from '../contract/random-history.ts';
@@ -24,18 +25,25 @@ const POLL_MS = 20;
 /** A number that no other row has. */
 const LAST_ROW = 1000;
 
-const SOURCE_POINTS = ['after-read', 'after-flush', 'after-produce-before-commit', 'after-commit-before-confirm', 'inside-chunk', 'after-mark-before-publish'];
-const SINK_POINTS = ['after-decode', 'after-load-before-offsets', 'after-offsets'];
+const SOURCE_POINTS: readonly Failpoint[] = [
+  'after-read',
+  'after-flush',
+  'after-produce-before-commit',
+  'after-commit-before-confirm',
+  'inside-chunk',
+  'after-mark-before-publish',
+];
+const SINK_POINTS: readonly Failpoint[] = ['after-decode', 'after-load-before-offsets', 'after-offsets'];
 
 /** A process that is killed again and again: from outside at any moment, or at one of its own steps. */
 class Victim {
   kills = 0;
   atSteps = 0;
   readonly #process: ConnectorProcess;
-  readonly #points: readonly string[];
+  readonly #points: readonly Failpoint[];
   readonly #random: Random;
 
-  constructor(process: ConnectorProcess, points: readonly string[], random: Random) {
+  constructor(process: ConnectorProcess, points: readonly Failpoint[], random: Random) {
     this.#process = process;
     this.#points = points;
     this.#random = random;
@@ -47,7 +55,11 @@ class Victim {
       // Most often only once it has done something since it started: at times while it still starts, joins or catches up.
       if (this.#random(4) > 0) await this.#hasWorked();
       for (const end = performance.now() + this.#random(2500); performance.now() < end && !this.#process.hasEnded;) await delay(POLL_MS);
-      if (this.#process.hasEnded) this.atSteps++;
+      if (this.#process.hasEnded) {
+        // At its step, and not by a fault of its own.
+        expect(await this.#process.ended(), this.#process.log.slice(-4000)).toBe('SIGKILL');
+        this.atSteps++;
+      }
       await this.#process.kill();
       this.kills++;
       await this.#process.start({ DBMAZZ_FAILPOINT: this.#nextPoint() });
@@ -105,20 +117,15 @@ async function round(seed: number, seconds: number): Promise<void> {
   process.stderr.write(
     `random sinks, seed ${seed}: ${load.expected.size} transactions, ${load.schemaChanges} schema changes, kills ${victims.map(({ kills, atSteps }) => `${kills} (${atSteps} at a step)`).join(', ')}\n`,
   );
-  for (const process of [source, ...sinks]) expect(errorsOf(process.log)).toEqual([]);
+  for (const process of [source, ...sinks]) expect(process.errors).toEqual([]);
   for (const target of Object.values(targets)) await expectEqual({ ...settings, ...target });
   expect(load.expected.size).toBeGreaterThan(load.rolledBack);
   expect(await Promise.all([source, ...sinks].map(async (process) => process.stop()))).toEqual([0, 0, 0, 0]);
 }
 
-/** What a process said of tables that it could not carry on. */
-function errorsOf(log: string): string[] {
-  return log.split('\n').filter((line) => line.startsWith('{"level":50'));
-}
-
 /** Of a table that has stopped the end never comes. */
 async function untilError(processes: readonly ConnectorProcess[], signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && processes.every(({ log }) => errorsOf(log).length === 0)) await delay(250);
+  while (!signal.aborted && processes.every(({ errors }) => errors.length === 0)) await delay(250);
 }
 
 async function expectEqual(environment: Readonly<Record<string, string>>): Promise<void> {

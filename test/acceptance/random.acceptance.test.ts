@@ -52,16 +52,11 @@ async function round(server: string | undefined, seed: number, seconds: number):
   process.stderr.write(
     `random, seed ${seed}: ${load.expected.size} transactions, ${load.rolledBack} rolled back, ${load.schemaChanges} schema changes, ${kills} kills\n`,
   );
-  expect(errorsOf(source.log)).toEqual([]);
+  expect(source.errors).toEqual([]);
   await expectExact(bench, load);
   expectUseful(load);
   expect(await source.stop()).toBe(0);
   await deleteTopics(bench.name);
-}
-
-/** What the source said of tables that it could not carry on. */
-function errorsOf(log: string): string[] {
-  return log.split('\n').filter((line) => line.startsWith('{"level":50'));
 }
 
 /** A load that did nothing would prove nothing. */
