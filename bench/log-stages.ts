@@ -83,7 +83,7 @@ async function runOnce({ urls }: BenchContext, { workload, database, endOfLog, s
       tables: workload.tables,
       changes: workload.changes,
       deletes: workload.deletes,
-      runName: `bench-${process.pid}-${stage.name.replaceAll(/[^a-z]/g, '')}-${run}`,
+      runName: `bench-${process.pid}-${workload.name}-${stage.name.replaceAll(/[^a-z]/g, '')}-${run}`,
     });
   } finally {
     await database.dropSlot(slot);

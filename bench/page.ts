@@ -28,6 +28,12 @@ export function writePage(): void {
   writeFileSync(PAGE, `${head}\n\n${sections.filter((section) => section !== '').join('\n\n')}\n`);
 }
 
+/** Two files: each takes its time, and is measured by itself. */
+const GROWTHS = [
+  { name: 'growth-tables', title: 'Growth of the number of tables' },
+  { name: 'growth-rows', title: 'Growth of one table' },
+] as const;
+
 function targetsSection(): string {
   const measured = {
     backlog: readResult<WorkloadResult>('backlog')?.results,
@@ -35,7 +41,7 @@ function targetsSection(): string {
     sinks: readResult<readonly SinkPathResult[]>('sinks')?.results,
     latency: readResult<readonly LatencyResult[]>('latency')?.results,
     footprint: readResult<readonly FootprintResult[]>('footprint')?.results,
-    growth: readResult<readonly GrowthResult[]>('growth')?.results,
+    growth: GROWTHS.flatMap(({ name }) => readResult<readonly GrowthResult[]>(name)?.results ?? []),
     snapshot: readResult<SnapshotResult>('snapshot')?.results,
   };
   if (Object.values(measured).every((result) => result === undefined)) return '';
@@ -59,7 +65,7 @@ function otherSections(): readonly string[] {
   const sinks = readResult<readonly SinkPathResult[]>('sinks');
   const latency = readResult<readonly LatencyResult[]>('latency');
   const footprint = readResult<readonly FootprintResult[]>('footprint');
-  const growth = readResult<readonly GrowthResult[]>('growth');
+  const growths = GROWTHS.map(({ name, title }) => ({ title, file: readResult<readonly GrowthResult[]>(name) }));
   const profiles = WORKLOADS.map(({ name }) => readResult<ProfileResult>(`profile-${name}`));
   return [
     snapshot &&
@@ -73,7 +79,7 @@ function otherSections(): readonly string[] {
     sinks && section('Kafka to each sink', sinksTable(sinks.results), sinks, sinksChart(sinks.results)),
     latency && section('Latency: from just before the commit to whom it may concern', latencyTable(latency.results), latency, latencyChart(latency.results)),
     footprint && section('Footprint of idle processes', footprintTable(footprint.results), footprint),
-    growth && section('Growth of the number of tables, and of one table', growthTable(growth.results), growth),
+    ...growths.map(({ title, file }) => file && section(title, growthTable(file.results), file)),
     ...profiles.map((profile) => profile && section(`Where the time of the source goes: ${profile.results.workload}`, profileTable(profile.results), profile)),
   ].filter((text) => text !== undefined);
 }

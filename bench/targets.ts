@@ -34,6 +34,7 @@ interface Target {
   readonly figure: (measured: Measured) => Figure | undefined;
 }
 
+const GROWTH_COMMANDS = { tables: 'npm run bench -- growth --tables 5000', rows: 'npm run bench -- growth --rows 100000000' } as const;
 const LEAST_OF_DEBEZIUM = 6;
 const LEAST_OF_LIMIT = 0.7;
 const MOST_CPU_OF_DEBEZIUM = 1 / 7;
@@ -153,7 +154,7 @@ const TARGETS: readonly Target[] = [
     {
       work: what === 'tables' ? 'growth from few to many tables' : 'growth of one table',
       target: `throughput flat: the slowest ≥ ${FLAT} × the fastest`,
-      command: 'npm run bench -- growth',
+      command: GROWTH_COMMANDS[what],
       figure: ({ growth }) => {
         const found = growth?.filter((result) => result.what === what).map(({ changesPerSecond }) => changesPerSecond) ?? [];
         // Of a single size nothing can be said.
@@ -164,7 +165,7 @@ const TARGETS: readonly Target[] = [
     {
       work: what === 'tables' ? 'growth from few to many tables' : 'growth of one table',
       target: 'memory flat: peak ≤ 350 MB',
-      command: 'npm run bench -- growth',
+      command: GROWTH_COMMANDS[what],
       figure: ({ growth }) => {
         const found = growth?.filter((result) => result.what === what).map(({ peakBytes }) => peakBytes) ?? [];
         return found.length < 2 ? undefined : atMost(best(found), MOST_PEAK_BYTES, megabytes);
