@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -197,6 +198,28 @@ describe('a registry', () => {
       expect(requests.map((request) => request.url)).toEqual(['/subjects', '/subjects']);
     });
   });
+
+  for (const [subject, settings, requests] of [
+    ['that is known', '{"compatibilityLevel":"FULL"}', ['GET /config/s%2Fvalue', 'POST /subjects/s%2Fvalue/versions']],
+    ['that is new', undefined, ['GET /config/s%2Fvalue', 'POST /subjects/s%2Fvalue/versions', 'PUT /config/s%2Fvalue']],
+  ] as const) {
+    test(`is asked no more than it takes to register under a subject ${subject}, each time with the login`, async () => {
+      const asked: string[] = [];
+      const server = createServer((request, response) => {
+        asked.push(`${request.method} ${request.url}`);
+        expect(request.headers.authorization).toBe(`Basic ${Buffer.from('anna:geheim').toString('base64')}`);
+        const isUnset = request.method === 'GET' && settings === undefined;
+        response.writeHead(isUnset ? 404 : 200).end(request.method === 'POST' ? '{"id":7}' : (settings ?? '{}'));
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const address = `http://anna:geheim@127.0.0.1:${(server.address() as AddressInfo).port}`;
+      expect(await registryOf({ SCHEMA_REGISTRY_URL: address }).register('s/value', envelopeOf(topic))).toBe(7);
+      server.closeAllConnections();
+      server.close();
+      expect(asked).toEqual(requests);
+    });
+  }
 
   test('is asked again after an answer that failed', async () => {
     const topic = newTopic();

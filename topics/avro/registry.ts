@@ -1,12 +1,12 @@
-import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import type { CommonSettings } from '../../shared/config/common-options.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { type RegistryClient, registryClient } from './registry-client.ts';
 import type { AvroRecord } from './types.ts';
 
 const NOT_FOUND = 404;
 const CONFLICT = 409;
-const REGISTERED_BY_ONE = 100;
 const REQUEST_TIMEOUT_MS = 15_000;
+const NEW_SUBJECT_COMPATIBILITY = 'BACKWARD';
 const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json';
 
 export interface SchemaVersion {
@@ -20,9 +20,7 @@ export interface SchemaVersion {
  * Errors: `REGISTRY_UNAVAILABLE`, `AUTH_FAILED`, `SCHEMA_INCOMPATIBLE` (the subject's compatibility rule refuses it).
  */
 export class Registry {
-  readonly #newClient: () => SchemaRegistry;
-  #client: SchemaRegistry;
-  #registered = 0;
+  readonly #client: () => RegistryClient;
   readonly #url: string;
   readonly #authorization: Record<string, string>;
   readonly #schemas = new Map<number, Promise<unknown>>();
@@ -35,18 +33,18 @@ export class Registry {
     url.username = url.password = '';
     this.#url = url.href.replace(/\/$/, '');
     this.#authorization = user === '' ? {} : { authorization: `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}` };
-    const auth = user === '' ? {} : { auth: { username: user, password: secret } };
-    this.#newClient = () => new SchemaRegistry({ host: this.#url, ...auth, retry: { retries: 0 } }, {});
-    this.#client = this.#newClient();
+    const login = user === '' ? undefined : { username: user, password: secret };
+    let client: RegistryClient | undefined;
+    this.#client = () => (client ??= registryClient(this.#url, login, REQUEST_TIMEOUT_MS));
   }
 
-  /** Registers a schema under a subject, or finds the id that it has there. */
+  /** Registers a schema under a subject, or finds the id that it has there. A new subject gets BACKWARD, since not every registry has it as default. */
   async register(subject: string, schema: AvroRecord): Promise<number> {
-    // The client keeps a compiled type of each for ever: of thousands of tables, hundreds of megabytes.
-    if (++this.#registered % REGISTERED_BY_ONE === 0) this.#client = this.#newClient();
     try {
-      const confluent = { type: SchemaType.AVRO, schema: JSON.stringify(schema) } as const;
-      const { id } = await this.#client.register(confluent, { subject, compatibility: await this.#compatibility(subject) });
+      const client = this.#client();
+      const isNew = (await client.compatibility(subject)) === undefined;
+      const id = await client.register(subject, JSON.stringify(schema));
+      if (isNew) await client.setCompatibility(subject, NEW_SUBJECT_COMPATIBILITY);
       return id;
     } catch (error) {
       throw toRegistryError(error, `registering ${subject}`, subject);
@@ -59,20 +57,12 @@ export class Registry {
    */
   async registerInSpite(subject: string, schema: AvroRecord): Promise<number> {
     const own = await this.#ownCompatibility(subject);
-    await this.#setCompatibility(subject, COMPATIBILITY.NONE);
+    await this.#setCompatibility(subject, 'NONE');
     try {
       return await this.register(subject, schema);
     } finally {
       await this.#setCompatibility(subject, own);
     }
-  }
-
-  /** What the subject is set to; a new subject gets BACKWARD, since not every registry has it as default. */
-  async #compatibility(subject: string): Promise<COMPATIBILITY> {
-    const response = await this.#fetch(`/config/${encodeURIComponent(subject)}`);
-    if (response.status === NOT_FOUND) return COMPATIBILITY.BACKWARD;
-    const { compatibilityLevel } = (await response.json()) as { compatibilityLevel?: string };
-    return (compatibilityLevel?.toUpperCase() ?? COMPATIBILITY.BACKWARD) as COMPATIBILITY;
   }
 
   /** Undefined where the subject goes by the rule of all. */
@@ -156,7 +146,7 @@ function toRegistryError(error: unknown, doing: string, subject?: string): CdcEr
       remedy: 'Check SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD.',
     });
   }
-  if (status === CONFLICT || (error as Error).name === 'ConfluentSchemaRegistryCompatibilityError') {
+  if (status === CONFLICT) {
     return new CdcError(
       'SCHEMA_INCOMPATIBLE',
       `The schema registry refuses the new schema of ${subject ?? doing}: it is not compatible with the present one.`,

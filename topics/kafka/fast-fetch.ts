@@ -6,6 +6,7 @@ import { type BatchContext, type FetchedRecord, scanRecords } from './fetched-re
 import { quietTimers } from './quiet-timers.ts';
 import { createRequest } from './request-bytes.ts';
 import { shareConnects } from './shared-connect.ts';
+import { indexTopics } from './topic-index.ts';
 
 /**
  * How fetched record batches are read: in place of kafkajs' own decoder, which makes several objects and 64-bit
@@ -222,6 +223,7 @@ install('kafkajs/src/consumer/batch.js', FetchedBatch);
 install('kafkajs/src/protocol/request.js', createRequest);
 quietTimers();
 shareConnects();
+indexTopics();
 
 /** kafkajs with these parts in it. */
 export const kafkajs = require('kafkajs') as typeof import('kafkajs');

@@ -1,5 +1,5 @@
 import type { KafkaConfig } from 'kafkajs';
-import { toKafkaError } from './connection.ts';
+import { kafkaErrorType, toKafkaError } from './connection.ts';
 import { type Cluster, createCluster, type FetchedMessage, KafkaBatch, READ_COMMITTED, READ_UNCOMMITTED } from './kafkajs-internals.ts';
 
 const FETCH_BYTES = 1024 * 1024;
@@ -10,6 +10,7 @@ type Isolation = 'committed' | 'uncommitted';
 /** Looks up the last records of partitions, without a consumer group. */
 export class LogReader {
   readonly #cluster: Cluster;
+  readonly #known = new Set<string>();
 
   constructor(config: KafkaConfig) {
     this.#cluster = createCluster(config);
@@ -29,7 +30,7 @@ export class LogReader {
    */
   async readLast(topic: string, partition: number, isolation: Isolation): Promise<FetchedMessage | undefined> {
     return this.#try(`reading the end of ${topic}`, async () => {
-      await this.#cluster.addMultipleTargetTopics([topic]);
+      await this.#know([topic]);
       const [first, end] = [await this.#offset(topic, partition, true), await this.#offset(topic, partition, false)];
       for (let span = 64; ; span *= 8) {
         const from = Math.max(first, end - span);
@@ -42,10 +43,8 @@ export class LogReader {
   /** What stands from an offset on, as far as one answer goes; waits about a second where nothing does. An offset outside of the partition is taken for its beginning. */
   async readFrom(topic: string, partition: number, offset: number): Promise<{ readonly messages: readonly FetchedMessage[]; readonly next: number }> {
     return this.#try(`reading ${topic}`, async () => {
-      await this.#cluster.addMultipleTargetTopics([topic]);
-      const [first, end] = [await this.#offset(topic, partition, true), await this.#offset(topic, partition, false)];
-      const from = offset < first || offset > end ? first : offset;
-      const batch = await this.#fetch(topic, partition, from, 'committed');
+      await this.#know([topic]);
+      const { from, batch } = await this.#fetchInside(topic, partition, offset);
       if (batch.isEmptyIncludingFiltered()) return { messages: [], next: from };
       return { messages: batch.messages.filter((message) => Number(message.offset) >= from), next: Number(batch.lastOffset()) + 1 };
     });
@@ -53,14 +52,22 @@ export class LogReader {
 
   /** Makes topics known that will be asked for: one by one, each would have the client ask for all of them again. */
   async addTopics(topics: readonly string[]): Promise<void> {
-    await this.#try(`asking for ${topics.length} topics`, () => this.#cluster.addMultipleTargetTopics(topics));
+    await this.#try(`asking for ${topics.length} topics`, () => this.#know(topics));
   }
 
   async partitionCount(topic: string): Promise<number> {
     return this.#try(`asking for the partitions of ${topic}`, async () => {
-      await this.#cluster.addMultipleTargetTopics([topic]);
+      await this.#know([topic]);
       return this.#cluster.findTopicPartitionMetadata(topic).length;
     });
+  }
+
+  /** The client copies its list of topics at each call. */
+  async #know(topics: readonly string[]): Promise<void> {
+    const fresh = topics.filter((topic) => !this.#known.has(topic));
+    if (fresh.length === 0) return;
+    await this.#cluster.addMultipleTargetTopics(fresh);
+    for (const topic of fresh) this.#known.add(topic);
   }
 
   async #lastBetween(range: { topic: string; partition: number; from: number; end: number; isolation: Isolation }): Promise<FetchedMessage | undefined> {
@@ -72,6 +79,16 @@ export class LogReader {
       offset = Math.max(offset, Number(batch.lastOffset())) + 1;
     }
     return last;
+  }
+
+  async #fetchInside(topic: string, partition: number, offset: number) {
+    try {
+      return { from: offset, batch: await this.#fetch(topic, partition, offset, 'committed') };
+    } catch (error) {
+      if (kafkaErrorType(error) !== 'OFFSET_OUT_OF_RANGE') throw error;
+    }
+    const from = await this.#offset(topic, partition, true);
+    return { from, batch: await this.#fetch(topic, partition, from, 'committed') };
   }
 
   async #fetch(topic: string, partition: number, offset: number, isolation: Isolation) {
