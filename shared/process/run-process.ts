@@ -1,6 +1,6 @@
 import { type CdcError, toCdcError } from '../errors/cdc-error.ts';
 import { EXIT } from '../errors/codes.ts';
-import { trimHeapOnce } from './trim-heap.ts';
+import { trimHeapWhenIdle } from './trim-heap.ts';
 
 /** A stop that was asked for takes no longer than this. */
 const STOP_LIMIT_MS = 10_000;
@@ -24,7 +24,7 @@ export async function runProcess(work: (signal: AbortSignal) => Promise<void>): 
     setTimeout(() => process.exit(EXIT.failed), STOP_LIMIT_MS).unref();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  trimHeapOnce();
+  trimHeapWhenIdle();
   try {
     await work(stop.signal);
     return EXIT.stopped;

@@ -83,6 +83,8 @@ class SinkRunner {
   readonly #stopped = new AbortController();
   readonly #said = new Map<string, number>();
   #room: PromiseWithResolvers<void> | undefined;
+  /** Set while anything waits in a lane. */
+  #flushTimer: NodeJS.Timeout | undefined;
   #generation = 0;
 
   constructor(run: SinkRun, healthy: () => void) {
@@ -120,8 +122,7 @@ class SinkRunner {
   }
 
   async run(): Promise<void> {
-    const { status, settings } = this.#run;
-    const timer = setInterval(() => this.#flushOld(), Math.max(10, Math.min(250, settings.FLUSH_INTERVAL_MS / 4)));
+    const { status } = this.#run;
     try {
       await this.#check();
       status.state = 'running';
@@ -130,9 +131,9 @@ class SinkRunner {
       await Promise.race([this.#subscriber.run(), this.#failed.promise]);
       await this.#finish();
     } finally {
-      clearInterval(timer);
       this.#run.control.tables = undefined;
       this.#stopped.abort();
+      clearTimeout(this.#flushTimer);
       this.#room?.resolve();
       await this.#subscriber.close();
       await Promise.allSettled([...this.#lanes.values()].flatMap(({ writing }) => writing ?? []));
@@ -162,6 +163,7 @@ class SinkRunner {
     if (lane.state === 'stopped') return undefined;
     failAt('after-decode');
     lane.add(delivery, Date.now());
+    this.#flushTimer ??= this.#flushLater();
     if (lane.count >= this.#run.settings.FLUSH_SIZE) void this.#flush(lane);
     if (!this.#lanes.isFull) return undefined;
     for (const each of this.#lanes.values()) void this.#flush(each);
@@ -170,9 +172,15 @@ class SinkRunner {
     return this.#room.promise;
   }
 
+  #flushLater(): NodeJS.Timeout | undefined {
+    if (this.#stopped.signal.aborted) return undefined;
+    return setTimeout(() => this.#flushOld(), Math.max(10, Math.min(250, this.#run.settings.FLUSH_INTERVAL_MS / 4)));
+  }
+
   #flushOld(): void {
     const now = Date.now();
     for (const lane of this.#lanes.values()) if (lane.age(now) >= this.#run.settings.FLUSH_INTERVAL_MS) void this.#flush(lane);
+    this.#flushTimer = [...this.#lanes.values()].some(({ hasWork }) => hasWork) ? this.#flushLater() : undefined;
   }
 
   #flush(lane: Lane): Promise<void> {

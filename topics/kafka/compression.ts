@@ -1,11 +1,19 @@
+import { createRequire } from 'node:module';
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
+import type * as Lz4 from 'lz4-napi';
 import { packSnappy, unpackSnappy } from './snappy-blocks.ts';
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
 
 /** The broker's numbers for codecs (Kafka protocol guide, record batch attributes). */
 export const COMPRESSION_ID: Record<Compression, number> = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 };
+
+const require = createRequire(import.meta.url);
+
+/** Loaded where it is used: native code brings memory of its own, and most processes have no use for it. */
+function lz4(): typeof Lz4 {
+  return require('lz4-napi') as typeof Lz4;
+}
 
 export function compress(codec: Compression, bytes: Buffer): Buffer {
   switch (codec) {
@@ -17,7 +25,7 @@ export function compress(codec: Compression, bytes: Buffer): Buffer {
       return packSnappy(bytes);
     case 'lz4':
       // Independent blocks, as Java's reader wants them.
-      return compressFrameSync(bytes);
+      return lz4().compressFrameSync(bytes);
     case 'zstd':
       return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
   }
@@ -32,7 +40,7 @@ export function decompress(codec: Compression, bytes: Buffer): Buffer {
     case 'snappy':
       return unpackSnappy(bytes);
     case 'lz4':
-      return decompressFrameSync(bytes);
+      return lz4().decompressFrameSync(bytes);
     case 'zstd':
       return zstdDecompressSync(bytes);
   }
