@@ -3,6 +3,7 @@ import { CdcError } from '../shared/errors/cdc-error.ts';
 import type { AvroRecord } from '../topics/avro/types.ts';
 import type { LogReader } from '../topics/kafka/log-reader.ts';
 import type { ByteRange, RecordHeader } from '../topics/kafka/record-batch.ts';
+import type { BatchLimit } from '../topics/kafka/topic-admin.ts';
 import type { RecordAppender } from '../topics/kafka/transactional-producer.ts';
 
 export interface MemoryRecord {
@@ -30,8 +31,8 @@ export class MemoryLog implements RecordAppender, Pick<LogReader, 'readLast' | '
   }
 
   /** As for topics that we create. */
-  async maxBatchBytes(): Promise<number> {
-    return 20 * 1024 * 1024;
+  async batchLimit(topic: string): Promise<BatchLimit> {
+    return { bytes: 20 * 1024 * 1024, setting: `max.message.bytes of ${topic}` };
   }
 
   async addTopics(topics: readonly string[]): Promise<void> {

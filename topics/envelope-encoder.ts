@@ -102,6 +102,11 @@ export class EnvelopeEncoder {
     return value.range(this.#valueRange);
   }
 
+  /** After a large record: what it took is not kept for all the small ones to come. */
+  static forgetLarge(): void {
+    VALUE.shrink(KEPT_BYTES);
+  }
+
   #enter(scope: EnvelopeScope): void {
     this.#scope = scope;
     const source = this.#source;
@@ -147,6 +152,12 @@ class ByteWriter {
 
   reset(): void {
     this.length = 0;
+  }
+
+  /** Empties it, and lets go of what it holds beyond that. */
+  shrink(bytes: number): void {
+    this.length = 0;
+    if (this.#buffer.length > bytes) this.#buffer = Buffer.allocUnsafeSlow(4096);
   }
 
   range(into: ByteRange): ByteRange {
@@ -281,6 +292,8 @@ class ScopeBytes {
 /** One of each for all tables: thousands of them would otherwise hold memory for one at a time. */
 const KEY = new ByteWriter(4096);
 const VALUE = new ByteWriter(4096);
+/** What is kept for the next value. */
+const KEPT_BYTES = 1024 * 1024;
 const SCOPE = new ScopeBytes();
 
 function stringsOf(texts: readonly string[]): Buffer {

@@ -250,6 +250,10 @@ describe('fields of the envelope', () => {
     const large = 'ü'.repeat(3_000_000);
     expect((decoder.decode(encode(SCOPE, fieldsOf('c', null, rowOf(1, large, 'b'))), 0) as RowRecord).after?.values()).toEqual([1, large, 'b']);
     expect((decoder.decode(encode(SCOPE, fieldsOf('c', null, rowOf(2, 'a', 'b'))), 0) as RowRecord).after?.values()).toEqual([2, 'a', 'b']);
+    const held = () => encoder.value(SCOPE, fieldsOf('c', null, rowOf(3, 'a', 'b'))).bytes?.length ?? 0;
+    expect(held()).toBeGreaterThan(6_000_000);
+    EnvelopeEncoder.forgetLarge();
+    expect(held()).toBeLessThan(100_000);
   });
 });
 

@@ -29,13 +29,18 @@ export interface LargeRecordParts {
  */
 export async function makeRoom(record: RowRecord, scope: EnvelopeScope, { catalog, producer, compression }: LargeRecordParts): Promise<void> {
   await producer.flush();
-  const limit = await catalog.maxBatchBytes(record.table);
+  const limit = await catalog.batchLimit(record.table);
   const publisher = catalog.publisherOf(record.table);
-  if (limit === undefined || publisher.weigh(record, scope, ({ length }) => length) + FRAME_BYTES <= limit) return;
+  if (limit === undefined || publisher.weigh(record, scope, ({ length }) => length) + FRAME_BYTES <= limit.bytes) return;
   const weight = publisher.weigh(record, scope, (bytes) => compress(compression, bytes).length) + FRAME_BYTES;
-  if (compression !== 'none' && weight <= limit) return;
-  throw new CdcError('VALUE_OUT_OF_RANGE', `A record of ${record.table.qualifiedName} weighs ${weight} bytes; topic ${publisher.topic} takes ${limit}.`, {
-    context: { table: record.table.qualifiedName, topic: publisher.topic, bytes: weight, limit },
-    remedy: `Raise max.message.bytes of ${publisher.topic} above ${weight}, or leave the large column out with EXCLUDE_COLUMNS; then take a new snapshot of the table.`,
-  });
+  if (compression !== 'none' && weight <= limit.bytes) return;
+  const { bytes, setting } = limit;
+  throw new CdcError(
+    'VALUE_OUT_OF_RANGE',
+    `A record of ${record.table.qualifiedName} weighs ${weight} bytes; topic ${publisher.topic} takes ${bytes}, by ${setting}.`,
+    {
+      context: { table: record.table.qualifiedName, topic: publisher.topic, bytes: weight, limit: bytes },
+      remedy: `Raise ${setting} above ${weight}, or leave the large column out with EXCLUDE_COLUMNS; then take a new snapshot of the table.`,
+    },
+  );
 }

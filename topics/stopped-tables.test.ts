@@ -150,7 +150,7 @@ describe('a record that is larger than the topic takes', () => {
     expect([idsOf(shop, 'orders'), idsOf(shop, 'lines')]).toEqual([[1], [5]]);
     expect(writer.stopped['public.orders']).toMatchObject({
       code: 'VALUE_OUT_OF_RANGE',
-      message: expect.stringContaining(`topic shop.public.orders takes ${bytes}`) as string,
+      message: expect.stringContaining(`topic shop.public.orders takes ${bytes}, by max.message.bytes of shop.public.orders.`) as string,
       remedy: expect.stringContaining('Raise max.message.bytes of shop.public.orders') as string,
       position: { transaction: '00000001', ordinal: 2 },
     });

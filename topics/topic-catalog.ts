@@ -10,7 +10,7 @@ import { buildEnvelopeSchema, buildKeySchema } from './avro/table-schemas.ts';
 import { buildTruncateKeySchema, TRUNCATE_KEY } from './avro/truncate-key.ts';
 import { frame } from './avro/wire-format.ts';
 import { ABSENT, type ByteRange, rangeOf } from './kafka/record-batch.ts';
-import type { TopicAdmin, TopicDefinition } from './kafka/topic-admin.ts';
+import type { BatchLimit, TopicAdmin, TopicDefinition } from './kafka/topic-admin.ts';
 import type { RecordAppender } from './kafka/transactional-producer.ts';
 import { assertDistinctTopics, controlTopic, tableTopic } from './names.ts';
 import type { PublishedTails } from './published-tails.ts';
@@ -41,7 +41,7 @@ export interface CatalogOptions {
 }
 
 export interface CatalogParts {
-  readonly admin: Pick<TopicAdmin, 'createMissing' | 'maxBatchBytes'>;
+  readonly admin: Pick<TopicAdmin, 'createMissing' | 'batchLimit'>;
   readonly registry: Pick<Registry, 'register' | 'registerInSpite'>;
   readonly producer: RecordAppender;
 }
@@ -57,7 +57,7 @@ export class TopicCatalog {
   readonly #current = new Map<string, TableSchema>();
   /** Schemas that the registry has refused, and what it said. */
   readonly #refused = new Map<TableSchema, CdcError>();
-  readonly #limits = new Map<string, Promise<number | undefined>>();
+  readonly #limits = new Map<string, Promise<BatchLimit | undefined>>();
   /** Topics that are there, and that the producer knows. */
   readonly #opened = new Set<string>();
   /** Tables of which no record has come yet. */
@@ -141,12 +141,12 @@ export class TopicCatalog {
     throw this.#refused.get(table) ?? new CdcError('INVARIANT_BROKEN', `A record of ${table.qualifiedName} came before its schema.`);
   }
 
-  /** What the broker takes in one batch of the table's topic, in bytes; undefined where it does not tell. Asked once. */
-  async maxBatchBytes(table: TableSchema): Promise<number | undefined> {
+  /** What the broker takes in one batch of the table's topic; undefined where it does not tell. Asked once. */
+  async batchLimit(table: TableSchema): Promise<BatchLimit | undefined> {
     const topic = tableTopic(this.#name, table);
     let limit = this.#limits.get(topic);
     if (limit === undefined) {
-      limit = this.#admin.maxBatchBytes(topic);
+      limit = this.#admin.batchLimit(topic);
       this.#limits.set(topic, limit);
     }
     return limit;

@@ -14,7 +14,7 @@ import {
 } from '../shared/record/record.ts';
 import type { TableSchema } from '../shared/record/table-schema.ts';
 import type { ControlRecords } from './avro/control-schemas.ts';
-import type { EnvelopeScope } from './envelope-encoder.ts';
+import { EnvelopeEncoder, type EnvelopeScope } from './envelope-encoder.ts';
 import type { Compression } from './kafka/compression.ts';
 import { rangeOf } from './kafka/record-batch.ts';
 import type { RecordAppender } from './kafka/transactional-producer.ts';
@@ -166,11 +166,15 @@ export class TopicWriter {
   }
 
   async #writeLarge(record: RowRecord, nowMs: number): Promise<void> {
-    if (!this.#isSkipped(record) && !this.#isStopped(record)) {
-      const scope = this.#transaction === null ? this.#scopeOfRead(record) : this.#scopeOf(this.#transaction);
-      await makeRoom(record, scope, { catalog: this.#catalog, producer: this.#producer, compression: this.#options.compression });
+    try {
+      if (!this.#isSkipped(record) && !this.#isStopped(record)) {
+        const scope = this.#transaction === null ? this.#scopeOfRead(record) : this.#scopeOf(this.#transaction);
+        await makeRoom(record, scope, { catalog: this.#catalog, producer: this.#producer, compression: this.#options.compression });
+      }
+      this.#writeRecord(record, nowMs);
+    } finally {
+      EnvelopeEncoder.forgetLarge();
     }
-    this.#writeRecord(record, nowMs);
   }
 
   /** What one table cannot help stops that table, from this record on; anything else is thrown on. */

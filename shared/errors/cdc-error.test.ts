@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
 import type { Finding } from '../connector/finding.ts';
 import { CdcError, isCdcError, toCdcError } from './cdc-error.ts';
@@ -52,6 +53,27 @@ describe('any thrown thing becomes a coded error', () => {
       expect([error.code, error.exitCode, error.cause]).toEqual(['INVARIANT_BROKEN', EXIT.bug, thrown]);
     }
   });
+});
+
+describe('a text that the engine refuses to make for its length', () => {
+  test('is a value out of range, and no bug', () => {
+    const bytes = Buffer.allocUnsafeSlow(constants.MAX_STRING_LENGTH + 1);
+    expect(thrownBy(() => bytes.latin1Slice())).toMatchObject({
+      code: 'VALUE_OUT_OF_RANGE',
+      action: 'setAside',
+      message: expect.stringMatching(/longer than the \d+ MiB/) as string,
+    });
+  });
+
+  /** As ours. */
+  function thrownBy(action: () => unknown): CdcError | undefined {
+    try {
+      action();
+      return undefined;
+    } catch (error) {
+      return toCdcError(error);
+    }
+  }
 });
 
 describe('the table of codes', () => {

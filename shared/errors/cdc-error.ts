@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { CODES, type ErrorAction, type ErrorCode } from './codes.ts';
 
 /** Where an error happened: names, positions and counts, never a cell value, a password or a URL that has one. */
@@ -42,6 +43,22 @@ export function isCdcError(error: unknown, ...codes: readonly ErrorCode[]): erro
 /** Any thrown thing as a coded error: what has no code yet is a bug of ours. */
 export function toCdcError(error: unknown): CdcError {
   if (error instanceof CdcError) return error;
+  if (isTooLong(error)) return tooLong('A value', error);
   const text = error instanceof Error ? error.message : String(error);
   return new CdcError('INVARIANT_BROKEN', `Something unexpected happened: ${text}`, { cause: error });
+}
+
+/** Whether the engine has refused to make a text of bytes because they are too many. */
+export function isTooLong(error: unknown): boolean {
+  return (error as { readonly code?: unknown } | null | undefined)?.code === 'ERR_STRING_TOO_LONG';
+}
+
+/** The same as ours; `what` begins its sentence. */
+export function tooLong(what: string, cause: unknown, context: ErrorContext = {}): CdcError {
+  const most = Math.floor(constants.MAX_STRING_LENGTH / 1024 / 1024);
+  return new CdcError('VALUE_OUT_OF_RANGE', `${what} is longer than the ${most} MiB that a text can have in this process.`, {
+    cause,
+    context,
+    remedy: 'Leave its column out, with EXCLUDE_COLUMNS of the source.',
+  });
 }

@@ -124,6 +124,23 @@ describe('chunks', () => {
     expect(next.values()).toEqual([2, 'z']);
   });
 
+  test('a large row is not kept in memory for long by the small ones behind it, nor is one of many values written again and again', () => {
+    const writer = new RowWriter(1024);
+    const large = writer.row(table, [1, 'y'.repeat(5_000_000)]);
+    const next = Array.from({ length: 40 }, (_, index) => writer.row(table, [index, 'z'.repeat(50)]));
+    expect(next.at(-1)?.bytes).not.toBe(large.bytes);
+    expect(large.bytes.length - large.byteLength).toBeLessThan(2048);
+    const wide = tableOf(
+      Array.from({ length: 20 }, () => ({ kind: 'text' }) as const),
+      [0],
+    );
+    const row = writer.row(
+      wide,
+      Array.from({ length: 20 }, () => 'w'.repeat(2000)),
+    );
+    expect(row.bytes.length).toBeGreaterThan(row.byteLength + 1024);
+  });
+
   test('a row that could not be written leaves no trace in the next one', () => {
     const writer = new RowWriter();
     expect(() => writer.row(table, [1, UNCHANGED, 'too many'])).not.toThrow();

@@ -298,11 +298,15 @@ export class RowWriter {
     this.#position += length;
   }
 
-  /** Moves the row under way to a new chunk when the present one is full; rows already ended keep the old one. */
+  /**
+   * Moves the row under way to a new chunk when the present one is full; rows already ended keep the old one. Where one large
+   * value is most of the row, there is little room behind it: rows to come would keep it in memory for as long as they fit in.
+   */
   #reserve(bytes: number): void {
     if (this.#position + bytes <= this.#buffer.length) return;
     const written = this.#position - this.#rowStart;
-    const chunk = Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, (written + bytes) * 2));
+    const isLarge = bytes > Math.max(written, this.#chunkBytes);
+    const chunk = Buffer.allocUnsafeSlow(isLarge ? written + bytes + this.#chunkBytes : Math.max(this.#chunkBytes, (written + bytes) * 2));
     this.#buffer.copy(chunk, 0, this.#rowStart, this.#position);
     this.#buffer = chunk;
     this.#rowStart = 0;

@@ -1,6 +1,8 @@
+import { constants } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { randomTables } from '../../test/random-rows.ts';
+import { Row } from './row.ts';
 import { RowReader } from './row-reader.ts';
 import { RowWriter } from './row-writer.ts';
 import { TableSchema, type ColumnDef } from './table-schema.ts';
@@ -69,6 +71,19 @@ describe('the key of a row', () => {
     const row = rowOf(tableOf([]), ['n', 'b', [], 1]);
     expect([row.keyText(), row.keyValues()]).toEqual(['', []]);
   });
+});
+
+test('a value that is longer than a text can be is out of range, by its table, and no bug', () => {
+  const table = tableOf([]);
+  const bytes = Buffer.allocUnsafeSlow(constants.MAX_STRING_LENGTH + 20);
+  bytes.fill(0, 0, 20);
+  bytes[0] = 2;
+  // Zig-zag, in groups of seven bits.
+  for (let at = 1, rest = (constants.MAX_STRING_LENGTH + 1) * 2; rest > 0; at++, rest = Math.floor(rest / 128))
+    bytes[at] = (rest % 128) | (rest > 127 ? 128 : 0);
+  expect(() => new Row(table, bytes, 0, bytes.length, null).values()).toThrow(
+    expect.objectContaining({ code: 'VALUE_OUT_OF_RANGE', context: { table: 's.t' } }) as Error,
+  );
 });
 
 test('a row knows what it weighs', () => {

@@ -1,3 +1,4 @@
+import { isTooLong, tooLong } from '../errors/cdc-error.ts';
 import { RowReader, skipValue } from './row-reader.ts';
 import type { TableSchema } from './table-schema.ts';
 import { UNCHANGED, type Value } from './value.ts';
@@ -31,11 +32,23 @@ export class Row {
     return this.end - this.start;
   }
 
-  /** One value a column, in table order; `UNCHANGED` where the database did not send it. */
+  /**
+   * One value a column, in table order; `UNCHANGED` where the database did not send it. Throws `VALUE_OUT_OF_RANGE` where
+   * one is longer than a text can be in this process.
+   */
   values(): Value[] {
-    const values = new RowReader(this.bytes, this.start).row(this.table);
+    const values = this.#decode();
     if (this.unchanged !== null) for (const index of this.unchanged) values[index] = UNCHANGED;
     return values;
+  }
+
+  #decode(): Value[] {
+    try {
+      return new RowReader(this.bytes, this.start).row(this.table);
+    } catch (error) {
+      const { qualifiedName: table } = this.table;
+      throw isTooLong(error) ? tooLong(`A value of ${table}`, error, { table }) : error;
+    }
   }
 
   /** The values of the key columns, in key order. */

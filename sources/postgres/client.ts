@@ -1,5 +1,5 @@
 import pg, { type Client } from 'pg';
-import { CdcError, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
+import { CdcError, type ErrorDetails, isCdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
 import { toTlsError } from '../../shared/tls/tls-error.ts';
 import type { PostgresSourceConfig } from './config.ts';
 
@@ -123,8 +123,29 @@ export function toPostgresError(error: unknown, doing: string): CdcError {
       return new CdcError('POSITION_LOST', `The replication slot can no longer be used (${doing}).`, details);
     default:
       if (isBug(error)) return toCdcError(error);
+      if (isBeyondServer(error)) return beyondServer(doing, details);
       return new CdcError('CONNECTION_LOST', `The connection to the source failed while ${doing}.`, details);
   }
+}
+
+const PROGRAM_LIMIT = '54000';
+const INTERNAL = 'XX000';
+
+/** Whether the server was to put more into one message, or one value's text, than the gigabyte that it can; where in its code it says so tells that from other internal errors. */
+function isBeyondServer(error: unknown): boolean {
+  const { code, file } = error as { readonly code?: unknown; readonly file?: unknown };
+  return code === PROGRAM_LIMIT || (code === INTERNAL && file === 'mcxt.c');
+}
+
+function beyondServer(doing: string, details: ErrorDetails): CdcError {
+  return new CdcError(
+    'VALUE_OUT_OF_RANGE',
+    `The source cannot send a row while ${doing}: with all of its values it is beyond the gigabyte that PostgreSQL can send at once.`,
+    {
+      ...details,
+      remedy: 'Leave the large column out with EXCLUDE_COLUMNS, or make its values smaller.',
+    },
+  );
 }
 
 /** The driver's errors and the system's have other classes. */

@@ -280,14 +280,21 @@ export function lostMessage(name: string, { invalidation_reason: reason }: SlotS
 }
 
 /** The commands that begin anew. `isUsable`: the slot is there, at another place than it should be. */
-export function lostRemedy({ slot, publication, name, settings }: PostgresSourceConfig, isUsable: boolean): string {
+export function lostRemedy(config: PostgresSourceConfig, isUsable: boolean): string {
+  return (
+    `${anewRemedy(config)} ` +
+    (isUsable
+      ? 'If you know that nothing is missing in between (pg_upgrade has made the slot), start once with ON_SLOT_LOST=accept.'
+      : 'To keep it from happening again: ALTER SYSTEM SET max_slot_wal_keep_size to more, or to -1.')
+  );
+}
+
+/** How to begin anew, whatever was amiss. */
+export function anewRemedy({ slot, publication, name, settings }: PostgresSourceConfig): string {
   return (
     (settings.ON_SLOT_LOST === 'snapshot'
       ? 'Give it up: '
       : 'Start once more with ON_SLOT_LOST=snapshot: it makes the slot anew and reads every table again, behind a truncate. Or give it up: ') +
-    `SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)}; and start under another SOURCE_NAME than ${name}. ` +
-    (isUsable
-      ? 'If you know that nothing is missing in between (pg_upgrade has made the slot), start once with ON_SLOT_LOST=accept.'
-      : 'To keep it from happening again: ALTER SYSTEM SET max_slot_wal_keep_size to more, or to -1.')
+    `SELECT pg_drop_replication_slot('${slot}'); DROP PUBLICATION ${pg.escapeIdentifier(publication)}; and start under another SOURCE_NAME than ${name}.`
   );
 }

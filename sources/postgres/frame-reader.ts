@@ -62,6 +62,8 @@ export class FrameReader {
   #scan(): void {
     if (this.#isPaused || this.#isScanning || this.#bytes < this.#wanted) return;
     const bytes = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.#bytes);
+    // Of a large message they weigh as much as it does, and it is held by itself from here on.
+    this.#pieces = [];
     this.#isScanning = true;
     let at = 0;
     try {

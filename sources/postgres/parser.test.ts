@@ -60,6 +60,13 @@ describe('captured messages', () => {
   });
 });
 
+test('what others write into the log may be of any length and any bytes: it is passed over', () => {
+  const head = Buffer.concat([Buffer.from('M\0'), Buffer.alloc(8), Buffer.from('theirs\0')]);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(1_000_000);
+  expect(parseLogicalMessage(Buffer.concat([head, length, Buffer.alloc(1_000_000, 0xff)]))).toMatchObject({ prefix: 'theirs', content: '' });
+});
+
 describe('bytes that are no message', () => {
   const parsers = { parseBegin, parseCommit, parseRelation, parseTruncate, parseLogicalMessage };
 

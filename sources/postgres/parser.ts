@@ -34,6 +34,7 @@ export interface LogicalMessage {
   readonly isTransactional: boolean;
   readonly lsn: Lsn;
   readonly prefix: string;
+  /** As text; empty where it is longer than any that we write. */
   readonly content: string;
 }
 
@@ -48,6 +49,9 @@ export interface Lsn {
 
 /** Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's clock starts. */
 export const EPOCH_MICROS = 946_684_800_000_000;
+
+/** Of a logical message that may be one of ours: anybody may write others, of up to a gigabyte, and of any bytes. */
+const LONGEST_CONTENT = 1024;
 
 /** First bytes of the messages of pgoutput (PostgreSQL manual, 54.9 "Logical Replication Message Formats"). */
 export const MESSAGE = {
@@ -103,7 +107,7 @@ export function parseLogicalMessage(bytes: Buffer): LogicalMessage {
   const reader = new MessageReader(bytes);
   const isTransactional = (reader.byte() & 1) === 1;
   const [lsn, prefix] = [reader.lsn(), reader.text()];
-  return { isTransactional, lsn, prefix, content: reader.sizedText() };
+  return { isTransactional, lsn, prefix, content: reader.sizedText(LONGEST_CONTENT) };
 }
 
 /** `XXXXXXXX/XXXXXXXX`: PostgreSQL takes it as an LSN, and later ones compare greater as text. */
@@ -175,9 +179,10 @@ class MessageReader {
     return text;
   }
 
-  sizedText(): string {
+  /** Passes over what is longer than `longest`. */
+  sizedText(longest: number): string {
     const length = this.uint32();
-    return this.#read(length, (at) => this.#bytes.utf8Slice(at, at + length));
+    return this.#read(length, (at) => (length > longest ? '' : this.#bytes.utf8Slice(at, at + length)));
   }
 
   #read<T>(size: number, read: (at: number) => T): T {

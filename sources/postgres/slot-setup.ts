@@ -4,7 +4,7 @@ import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
 import { runReplicationCommand, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
-import { isLost, lostRemedy, type SlotState } from './findings.ts';
+import { anewRemedy, isLost, lostRemedy, type SlotState } from './findings.ts';
 import { type CurrentLog, findLoss, isAccepted } from './server-log.ts';
 import { buildAlterFailover, CREATE_FAILOVER_SLOT, CREATE_SLOT, DROP_SLOT, SLOT_STATE } from './statements.ts';
 
@@ -53,17 +53,17 @@ function isStartingOver({ snapshot }: Checkpoint): boolean {
   return tables.length > 0 && tables.every((table) => table.startsOver);
 }
 
-/** SQLSTATE: a slot, or a publication, is not there. */
-const UNDEFINED_OBJECT = '42704';
+/** SQLSTATEs: a slot, or a publication, is not there; a row is more than the server can send, by its size or that of one value's text. */
+const UNREADABLE = new Set<unknown>(['42704', '54000', 'XX000']);
 
 /**
- * Whether the next set-up finds a slot gone or lost that could not be read. One that is neither is dropped where its log has
- * changes from before the publication was made, which no later one makes up for (up to PostgreSQL 17).
+ * Whether the next set-up finds a slot gone or lost that could not be read. One that is neither is dropped where its log has what
+ * nothing makes up for: changes from before the publication was made (up to PostgreSQL 17), or one that cannot be sent.
  */
 export async function letGo(client: Client, name: string, sqlState: unknown): Promise<boolean> {
   const slot = await readSlot(client, name);
   if (slot === undefined || isLost(slot)) return true;
-  if (sqlState !== UNDEFINED_OBJECT) return false;
+  if (!UNREADABLE.has(sqlState)) return false;
   await client.query(DROP_SLOT, [name]);
   return true;
 }
@@ -71,7 +71,8 @@ export async function letGo(client: Client, name: string, sqlState: unknown): Pr
 /** What is to be said of a slot that could not be read. */
 export function lostWhileStreaming(config: PostgresSourceConfig, error: CdcError, isLetGo: boolean): CdcError {
   const details = { cause: error.cause, context: { ...error.context, slot: config.slot } };
-  if (!isLetGo) return new CdcError('POSITION_LOST', error.message, { ...details, remedy: lostRemedy(config, false) });
+  const remedy = error.code === 'POSITION_LOST' ? lostRemedy(config, false) : `${error.remedy} ${anewRemedy(config)}`;
+  if (!isLetGo) return new CdcError('POSITION_LOST', error.message, { ...details, remedy });
   return new CdcError('SETUP_CHANGED', `${error.message} ON_SLOT_LOST is snapshot: every table is read anew.`, details);
 }
 

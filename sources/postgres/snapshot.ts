@@ -29,7 +29,6 @@ import { buildCopyTable, READ_IN_ORDER, WRITE_MARK } from './statements.ts';
 import { closeView, openView, type TableView } from './table-view.ts';
 import { isVisible, parseVisibility, type Visibility } from './visibility.ts';
 
-const MIN_CHUNK_ROWS = 10;
 /** Before anything is known of the size of a table's rows. */
 const FIRST_CHUNK_ROWS = 1000;
 /** Rows of a table without a key are handed on in parts of this weight. */
@@ -299,7 +298,7 @@ export class Snapshotter {
       await read();
       return true;
     } catch (error) {
-      if (this.#isStopped || !this.#options.onUnreadable(name, error)) throw error;
+      if (this.#isStopped || !this.#options.onUnreadable(name, toPostgresError(error, `reading ${name}`))) throw error;
       this.#planning.delete(name);
       return false;
     }
@@ -463,7 +462,8 @@ export class Snapshotter {
   }
 
   #limitFor(rowBytes: number): number {
-    const byBytes = Math.max(MIN_CHUNK_ROWS, Math.floor(CHUNK_BYTES / Math.max(rowBytes, 1)));
+    // What comes beyond a chunk's weight is not kept, and read again: so of huge rows one at a time.
+    const byBytes = Math.max(1, Math.floor(CHUNK_BYTES / Math.max(rowBytes, 1)));
     return Math.min(this.#options.config.settings.SNAPSHOT_CHUNK_SIZE, byBytes);
   }
 

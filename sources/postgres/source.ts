@@ -5,7 +5,7 @@ import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint, Emit, RecordBatch, Signal, SlotHealth, SnapshotProgress, Source, SourceLag } from '../../shared/connector/source.ts';
 import { carryingOf, stopsTable } from '../../shared/connector/stopped-table.ts';
-import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
+import { CdcError, isCdcError, isTooLong, tooLong } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
@@ -235,7 +235,9 @@ export class PostgresSource implements Source {
   }
 
   #onStop(table: string, position: SourcePosition, error: CdcError): void {
-    this.#stops.stop(table, error, position);
+    const { column = 'unknown' } = error.context;
+    const isLong = isTooLong(error.cause) && error.code === 'PARSE_FAILED';
+    this.#stops.stop(table, isLong ? tooLong(`The text of a value of ${table}, column ${column},`, error.cause, error.context) : error, position);
     this.#snapshotter?.leaveOut(table);
   }
 
@@ -269,9 +271,12 @@ export class PostgresSource implements Source {
     }
   }
 
-  /** A slot that was lost since it was looked at, or whose log needs a publication that was not there yet, is found so by the next set-up. */
+  /**
+   * A slot that was lost since it was looked at, or whose log needs a publication that was not there yet, is found so by the next
+   * set-up. One that has a change which the server cannot send is as good as lost.
+   */
   async #explainLoss(error: unknown): Promise<never> {
-    if (!isCdcError(error, 'POSITION_LOST')) throw error;
+    if (!isCdcError(error, 'POSITION_LOST', 'VALUE_OUT_OF_RANGE') || error.context['sqlState'] === undefined) throw error;
     const { slot, settings } = this.#config;
     const isLetGo = settings.ON_SLOT_LOST === 'snapshot' && (await withClient(this.#config, async (client) => letGo(client, slot, error.context['sqlState'])));
     throw lostWhileStreaming(this.#config, error, isLetGo);

@@ -47,3 +47,17 @@ test('a topic that the broker refuses is named, wherever it stands among the oth
   const creation = withAdmin(async (admin) => admin.createMissing([define('fine'), define('not a name')]));
   await expect(creation).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining(`creating topic ${NAME}.not a name`) });
 });
+
+test('the tightest bound of a batch is told with the setting that makes it: of the topic, or of the brokers', async () => {
+  const wide = { ...define('wide'), config: { 'max.message.bytes': '2000000000' } };
+  const narrow = { ...define('narrow'), config: { 'max.message.bytes': '1000000' } };
+  const limits = await withAdmin(async (admin) => {
+    await admin.createMissing([wide, narrow]);
+    return [await admin.batchLimit(narrow.topic), await admin.batchLimit(wide.topic)];
+  });
+  expect(limits).toEqual([
+    { bytes: 1_000_000, setting: `max.message.bytes of ${narrow.topic}` },
+    { bytes: expect.any(Number) as number, setting: 'socket.request.max.bytes of the brokers' },
+  ]);
+  expect(limits[1]?.bytes).toBeLessThan(2_000_000_000);
+});

@@ -7,8 +7,11 @@ const KNOWN_WITHIN_MS = 15_000;
 const KNOWN_POLL_MS = 20;
 const NOT_KNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION', 'NOT_LEADER_OR_FOLLOWER']);
 
-/** Kafka's number of the kind of resource. */
+/** Kafka's numbers of the kinds of resources. */
 const TOPIC_RESOURCE = 2;
+const BROKER_RESOURCE = 4;
+/** What a request has around its batch, names included: a broker that gets a larger one than it takes closes the connection without a word. */
+const REQUEST_FRAME_BYTES = 1024;
 /** Topics of one request. */
 const CREATE_AT_ONCE = 200;
 
@@ -18,6 +21,18 @@ export interface TopicDefinition {
   /** undefined: the broker's default. */
   readonly replication: number | undefined;
   readonly config: Readonly<Record<string, string>>;
+}
+
+/** The tightest bound of a batch, and where it is set. */
+export interface BatchLimit {
+  readonly bytes: number;
+  /** Completes "raise …". */
+  readonly setting: string;
+}
+
+interface ConfigResource {
+  readonly type: number;
+  readonly name: string;
 }
 
 /** Asked of several new topics at once, the client may look for offsets that it has not been told of, and stumbles. */
@@ -77,12 +92,29 @@ export class TopicAdmin {
     }
   }
 
-  /** The topic's `max.message.bytes`; undefined where the broker does not tell, for want of a right for instance. */
-  async maxBatchBytes(topic: string): Promise<number | undefined> {
+  /** What the broker takes of a topic in one batch; undefined where it does not tell, for want of a right for instance. */
+  async batchLimit(topic: string): Promise<BatchLimit | undefined> {
+    const ofTopic = await this.#setting('max.message.bytes', [{ type: TOPIC_RESOURCE, name: topic }]);
+    const ofBroker = await this.#setting('socket.request.max.bytes', await this.#brokers());
+    const limits = [
+      ...(ofTopic === undefined ? [] : [{ bytes: ofTopic, setting: `max.message.bytes of ${topic}` }]),
+      ...(ofBroker === undefined ? [] : [{ bytes: ofBroker - REQUEST_FRAME_BYTES, setting: 'socket.request.max.bytes of the brokers' }]),
+    ];
+    return limits.toSorted((one, other) => one.bytes - other.bytes)[0];
+  }
+
+  async #brokers(): Promise<readonly ConfigResource[]> {
+    const { brokers } = await this.#try('asking for the brokers', () => this.#admin.describeCluster());
+    return brokers.map(({ nodeId }) => ({ type: BROKER_RESOURCE, name: String(nodeId) }));
+  }
+
+  /** The smallest value of a setting in bytes. */
+  async #setting(name: string, resources: readonly ConfigResource[]): Promise<number | undefined> {
     try {
-      const { resources } = await this.#admin.describeConfigs({ includeSynonyms: false, resources: [{ type: TOPIC_RESOURCE, name: topic }] });
-      const limit = Number(resources[0]?.configEntries.find(({ configName }) => configName === 'max.message.bytes')?.configValue);
-      return Number.isSafeInteger(limit) ? limit : undefined;
+      const asked = resources.map((resource) => ({ ...resource, configNames: [name] }));
+      const { resources: found } = await this.#admin.describeConfigs({ includeSynonyms: false, resources: asked });
+      const values = found.map(({ configEntries }) => Number(configEntries.find(({ configName }) => configName === name)?.configValue));
+      return values.length > 0 && values.every(Number.isSafeInteger) ? Math.min(...values) : undefined;
     } catch {
       return undefined;
     }
