@@ -4,6 +4,8 @@ import kafkajs from 'kafkajs';
 import { readTopics, type TopicPlace } from './topic-reader.ts';
 
 const POLL_MS = 100;
+/** Beyond what a restart, a rebalance and a busy machine take together. */
+const STALL_MS = 120_000;
 
 /** One record of a table topic. */
 export interface Envelope {
@@ -145,22 +147,39 @@ export class TopicAuditor {
   }
 }
 
-/** Resolves when consumer groups have committed the end of every partition of a source's table topics. */
-export async function groupsAtEnd(brokers: string, source: string, groups: readonly string[]): Promise<void> {
+/**
+ * Resolves when consumer groups have committed the end of every partition of a source's table topics. Rejects where one of them
+ * moves no further for so long, with the topic and the places: of a table that has stopped the end never comes.
+ */
+export async function groupsAtEnd(brokers: string, source: string, groups: readonly string[], stallMs = STALL_MS): Promise<void> {
   const client = new kafkajs.Kafka({ clientId: 'audit', brokers: brokers.split(','), logLevel: kafkajs.logLevel.NOTHING });
   const admin = client.admin();
   await admin.connect();
-  const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(`${source}.`) && topic.split('.').length > 2);
-  for (const groupId of groups) {
-    for (const topic of topics) {
-      const ends = (await admin.fetchTopicOffsets(topic)).filter(({ high, low }) => high !== low);
-      for (;;) {
-        const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
-        const at = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
-        if (ends.every(({ partition, high }) => (at.get(partition) ?? -1) >= Number(high))) break;
-        await delay(POLL_MS);
-      }
-    }
+  try {
+    const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(`${source}.`) && topic.split('.').length > 2);
+    for (const groupId of groups) for (const topic of topics) await groupAtEnd(admin, { groupId, topic, stallMs });
+  } finally {
+    await admin.disconnect();
   }
-  await admin.disconnect();
+}
+
+interface Waiting {
+  readonly groupId: string;
+  readonly topic: string;
+  readonly stallMs: number;
+}
+
+async function groupAtEnd(admin: ReturnType<InstanceType<typeof kafkajs.Kafka>['admin']>, { groupId, topic, stallMs }: Waiting): Promise<void> {
+  const ends = (await admin.fetchTopicOffsets(topic)).filter(({ high, low }) => high !== low);
+  let [last, since] = ['', performance.now()];
+  for (;;) {
+    const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
+    const at = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
+    const behind = ends.filter(({ partition, high }) => (at.get(partition) ?? -1) < Number(high));
+    if (behind.length === 0) return;
+    const places = behind.map(({ partition, high }) => `${partition}: ${at.get(partition) ?? -1} of ${high}`).join(', ');
+    if (places !== last) [last, since] = [places, performance.now()];
+    if (performance.now() - since > stallMs) throw new Error(`group ${groupId} has not moved for ${stallMs} ms in topic ${topic} (${places})`);
+    await delay(POLL_MS);
+  }
 }
