@@ -5,12 +5,23 @@ export interface ServerLog {
   readonly timeline: number;
 }
 
+/** Which publication a log was read by, and which entries it had of the tables: none of them is the same once it was made anew. */
+export interface PublicationIdentity {
+  readonly id: string;
+  /** A digest of the entries. */
+  readonly entries: string;
+  /** They were made by transactions before this one, or by those that were not over then. */
+  readonly horizon: string;
+}
+
 /** Up to where a log was read, as it is stored beside the position. */
 export interface LogPlace extends ServerLog {
   /** In the form of positions. Nothing behind it was ever confirmed to the server. */
   readonly end: string;
   /** Partitions that earlier transactions than this one attached were seen to. */
   readonly horizon?: string | undefined;
+  /** Undefined where an earlier version has stored none. */
+  readonly publication?: PublicationIdentity | undefined;
 }
 
 /** Undefined where an earlier version has stored none. */
@@ -24,13 +35,15 @@ export function parseLogPlace(text: string | undefined): LogPlace | undefined {
  */
 export class LogProgress {
   readonly #server: ServerLog;
+  readonly publication: PublicationIdentity | undefined;
   #end: string | undefined;
   #horizon: string | undefined;
   #text: string | undefined;
 
   /** `end` is undefined while it is not known how much was confirmed before. */
-  constructor(server: ServerLog, end: string | undefined, horizon: string | undefined) {
+  constructor(server: ServerLog, publication: PublicationIdentity | undefined, end: string | undefined, horizon: string | undefined) {
     this.#server = server;
+    this.publication = publication;
     this.#end = end;
     this.#horizon = horizon;
   }
@@ -50,7 +63,7 @@ export class LogProgress {
   get text(): string | undefined {
     if (this.#end === undefined) return undefined;
     const { system, timeline } = this.#server;
-    this.#text ??= JSON.stringify({ system, timeline, end: this.#end, horizon: this.#horizon } satisfies LogPlace);
+    this.#text ??= JSON.stringify({ system, timeline, end: this.#end, horizon: this.#horizon, publication: this.publication } satisfies LogPlace);
     return this.#text;
   }
 }

@@ -18,6 +18,7 @@ const T = catalogTable([
 
 function publicationOf(shape: PublishedShape | undefined, more: Partial<PublicationState> = {}): PublicationState {
   return {
+    id: '1',
     server_version: 180_000,
     all_tables: shape === undefined,
     has_changes: true,

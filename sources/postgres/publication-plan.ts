@@ -3,6 +3,8 @@ import { type CatalogTable, columnPath, keyOf, type PublishedShape } from './cat
 import type { PostgresSourceConfig } from './config.ts';
 
 export interface PublicationState {
+  /** Another one once it was dropped and made anew. */
+  readonly id: string;
   readonly server_version: number;
   readonly all_tables: boolean;
   readonly has_changes: boolean;

@@ -11,7 +11,7 @@ export interface ShapedTable {
 
 /** $1 the publication. Which tables it names one by one, and what of them, is asked for apart. */
 export const PUBLICATION_STATE = `
-  SELECT current_setting('server_version_num')::int AS server_version,
+  SELECT p.oid::text AS id, current_setting('server_version_num')::int AS server_version,
     p.puballtables AS all_tables, p.pubinsert AND p.pubupdate AND p.pubdelete AS has_changes, p.pubtruncate AS has_truncates, p.pubviaroot AS via_root,
     coalesce(to_jsonb(p) ->> 'pubgencols', 'n') = 's' AS has_generated, pg_has_role(p.pubowner, 'USAGE') AS is_owner,
     (SELECT coalesce(array_agg(t.schemaname || '.' || t.tablename), '{}') FROM pg_publication_tables t WHERE t.pubname = p.pubname) AS tables
@@ -32,6 +32,21 @@ export function buildPublishedShapes(hasShapes: boolean): string {
 export const FULL_PARTITIONS = `
   SELECT w.id::int8 AS id FROM unnest($1::oid[]) AS w(id)
   WHERE EXISTS (SELECT FROM pg_partition_tree(w.id) t JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf AND c.relreplident = 'f')`;
+
+const ENTRIES = `
+  pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN unnest($2::text[], $3::text[]) AS w(schema, name) ON n.nspname = w.schema AND c.relname = w.name`;
+
+/** Which publication it is ($1 its name), which entries it has of tables ($2 schemas, $3 names, pairwise), and before which transaction all are over. */
+export const PUBLICATION_IDENTITY = `
+  SELECT p.oid::text AS id, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
+    (SELECT md5(coalesce(string_agg(r.oid::text, ',' ORDER BY r.oid), '')) FROM ${ENTRIES} WHERE r.prpubid = p.oid) AS entries
+  FROM pg_publication p WHERE p.pubname = $1`;
+
+/** Of such tables those whose entry a transaction from $4 on has made: the number in a row has the last 32 bits. */
+export const NEW_ENTRIES = `
+  SELECT n.nspname AS schema, c.relname AS name FROM ${ENTRIES} JOIN pg_publication p ON p.oid = r.prpubid
+  WHERE p.pubname = $1 AND ((r.xmin::text::int8 - $4::int8) & 4294967295) < 2147483648`;
 
 /** Of tables ($2 their ids) those that are there and that a publication ($1) does not name any more. */
 export const LOST_TABLES = `

@@ -7,6 +7,7 @@ import type { TableRef } from '../../shared/record/table-schema.ts';
 import { type CatalogTable, keyOf, type PublishedShape, type SchemaRules } from './catalog.ts';
 import { toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
+import type { PublicationIdentity } from './log-place.ts';
 import { type PlanInput, planPublication, type PublicationState, sameShape, sendsGenerated, SHAPES_VERSION, type TablePlan } from './publication-plan.ts';
 import {
   buildAddTables,
@@ -16,6 +17,8 @@ import {
   buildSetTable,
   FULL_PARTITIONS,
   LOST_TABLES,
+  NEW_ENTRIES,
+  PUBLICATION_IDENTITY,
   PUBLICATION_STATE,
 } from './publication-statements.ts';
 import { quoteTable } from './statements.ts';
@@ -35,21 +38,54 @@ export async function readPublication(client: Client, name: string): Promise<Pub
   return { ...state, shapes: new Map(found.rows.map(({ schema, name: table, columns, filter }) => [`${schema}.${table}`, { columns, filter }])) };
 }
 
+/** Undefined where there is no such publication. */
+export async function readIdentity(client: Client, name: string, tables: readonly TableRef[]): Promise<PublicationIdentity | undefined> {
+  const { rows } = await client.query<PublicationIdentity>(PUBLICATION_IDENTITY, [name, ...columnsOf(tables)]);
+  return rows[0];
+}
+
+/** Tables that have come into a publication since it was as told: one that was in it before was out of it meanwhile. None where it is another one. */
+export async function newEntries(client: Client, name: string, tables: readonly TableRef[], before: PublicationIdentity): Promise<readonly TableRef[]> {
+  const now = await readIdentity(client, name, tables);
+  return now?.id !== before.id || now.entries === before.entries ? [] : listNew(client, name, tables, before);
+}
+
+async function listNew(client: Client, name: string, tables: readonly TableRef[], { horizon }: PublicationIdentity): Promise<readonly TableRef[]> {
+  const { rows } = await client.query<TableRef>(NEW_ENTRIES, [name, ...columnsOf(tables), horizon]);
+  return rows;
+}
+
+function columnsOf(tables: readonly TableRef[]): readonly [schemas: readonly string[], names: readonly string[]] {
+  return [tables.map(({ schema }) => schema), tables.map(({ name }) => name)];
+}
+
+interface Published {
+  readonly tables: readonly CatalogTable[];
+  readonly rules: SchemaRules;
+  readonly identity: PublicationIdentity | undefined;
+}
+
 /**
- * Throws `SETUP_CHANGED` where tables that the publication named have gone from it: their changes do not come any more.
- * Somebody took them out, or a column of a list with DROP … CASCADE, and PostgreSQL says nothing of that.
+ * Throws `SETUP_CHANGED` where the publication is gone or another one, or tables that it named have gone from it, if only for a
+ * while: their changes did not come meanwhile. Somebody took them out, or a column of a list with DROP … CASCADE, and PostgreSQL says nothing of that.
  */
-export async function assertStillPublished(
-  client: Client,
-  name: string,
-  { tables, rules }: { readonly tables: readonly CatalogTable[]; readonly rules: SchemaRules },
-): Promise<void> {
+export async function assertStillPublished(client: Client, name: string, { tables, rules, identity }: Published): Promise<void> {
+  const back = identity === undefined ? [] : await returnedTables(client, name, tables, identity);
   const named = tables.filter(({ ref }) => rules.published.has(`${ref.schema}.${ref.name}`)).map(({ id }) => id);
   const { rows } = await client.query<{ name: string }>(LOST_TABLES, [name, named]);
-  if (rows.length === 0) return;
-  throw new CdcError('SETUP_CHANGED', `Publication ${name} has ${rows.map((row) => row.name).join(', ')} no more, so changes of it do not come.`, {
+  if (rows.length === 0 && back.length === 0) return;
+  const lost = [...rows.map((row) => `${row.name} no more`), ...back.map(({ schema, name: table }) => `${schema}.${table} anew`)];
+  throw new CdcError('SETUP_CHANGED', `Publication ${name} has ${lost.join(', ')}, so changes of it do not come, or did not meanwhile.`, {
     remedy: 'We add it again by ourselves, if we may, and read the table anew.',
   });
+}
+
+async function returnedTables(client: Client, name: string, tables: readonly CatalogTable[], before: PublicationIdentity): Promise<readonly TableRef[]> {
+  const refs = tables.map(({ ref }) => ref);
+  const now = await readIdentity(client, name, refs);
+  if (now?.id !== before.id)
+    throw new CdcError('SETUP_CHANGED', `Publication ${name} is ${now === undefined ? 'gone' : 'another one'}, so changes were missed.`);
+  return now.entries === before.entries ? [] : listNew(client, name, refs, before);
 }
 
 /** What is to be done with a publication, given what was found. */

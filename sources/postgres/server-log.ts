@@ -66,15 +66,27 @@ export interface LossInput {
   readonly from: Checkpoint;
   readonly slot: SlotState | undefined;
   readonly now: CurrentLog;
+  /** The id of the publication, before we made or changed anything; undefined where there is none. */
+  readonly publication: string | undefined;
 }
 
 /** Of a source that has run before: how history was lost, as a sentence; undefined where it was not. */
-export async function findLoss({ config, from, slot, now }: LossInput): Promise<string | undefined> {
+export async function findLoss({ config, from, slot, now, publication }: LossInput): Promise<string | undefined> {
   if (slot === undefined) return `Replication slot ${config.slot} is gone, but ${standing(config, from)}: the changes since then cannot be read.`;
   if (isLost(slot)) return lostMessage(config.slot, slot);
   const place = parseLogPlace(from.log);
   if (place === undefined) return undefined;
-  return (await findFork(config, place, now)) ?? findJump(config, place, slot);
+  return (await findFork(config, place, now)) ?? findJump(config, place, slot) ?? findOther(config, place, publication);
+}
+
+/**
+ * From PostgreSQL 18 on, changes of a time in which there was no publication are passed over without a word. One that is missing
+ * is made by us, and its tables are read anew; unless nothing is to be.
+ */
+function findOther({ publication: name, settings }: PostgresSourceConfig, { publication: before }: LogPlace, now: string | undefined): string | undefined {
+  if (before === undefined || before.id === now || (now === undefined && settings.SNAPSHOT_MODE !== 'never')) return undefined;
+  const what = now === undefined ? 'is gone' : 'is another one than before: it was made anew, or SOURCE_PUBLICATION_NAME names another';
+  return `Publication ${name} ${what}. Changes from before it was there are not in the stream.`;
 }
 
 function standing({ name }: PostgresSourceConfig, { position }: Checkpoint): string {

@@ -6,10 +6,10 @@ import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts'
 import { type CatalogTable, describeTables, readUniqueKeys, type SchemaRules, toTableVersion } from './catalog.ts';
 import { matchesPattern, type PostgresSourceConfig } from './config.ts';
 import { allProblems, type FoundTables, type ServerFacts, versionProblem } from './findings.ts';
-import type { ServerLog } from './log-place.ts';
+import { parseLogPlace, type PublicationIdentity, type ServerLog } from './log-place.ts';
 import { SERVICE_ROLES } from './managed-services.ts';
 import { parseLsn } from './parser.ts';
-import { changePublication, filterProblems, missedTables, planFor, readPublication } from './publication.ts';
+import { changePublication, filterProblems, missedTables, newEntries, planFor, readIdentity, readPublication } from './publication.ts';
 import { isOurs, type PublicationState, sendsGenerated, type TablePlan } from './publication-plan.ts';
 import { assertSameLog, findLoss, readServerLog } from './server-log.ts';
 import { ensureSlot, hasHistory, readSlot } from './slot-setup.ts';
@@ -106,15 +106,18 @@ function qualified({ schema, name }: TableRef): string {
 export async function prepare(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<Prepared> {
   const facts = await readFacts(client);
   const tables = await findWanted(client, config);
+  const before = (await readPublication(client, config.publication))?.id;
   const published = await preparePublication(client, { config, version: facts.version, tables: await describeTables(client, tables), log });
   const now = await readServerLog(client);
   assertSameLog(config, from, now);
-  const isAnew = (await ensureSlot(client, { config, version: facts.version, from, now, log })) && hasHistory(from);
+  const isAnew = (await ensureSlot(client, { config, version: facts.version, from, now, publication: before, log })) && hasHistory(from);
   const confirmed = (await readSlot(client, config.slot))?.confirmed_flush_lsn ?? '0/0';
   const publication = await readPublication(client, config.publication);
   const rules = schemaRules(config, facts, { publication, shapes: publication?.shapes ?? new Map() });
+  const described = await describeTables(client, tables);
   return {
-    tables: await describeTables(client, tables),
+    tables: described,
+    identity: await readIdentity(client, config.publication, tables),
     rules,
     published: isAnew ? tables : published,
     isAnew,
@@ -132,6 +135,8 @@ export interface Prepared {
   readonly isAnew: boolean;
   /** Whose log it is. */
   readonly server: ServerLog;
+  /** Of the publication as it is now. */
+  readonly identity: PublicationIdentity | undefined;
   /** What the slot has confirmed. */
   readonly confirmedLsn: bigint;
 }
@@ -159,7 +164,7 @@ export async function planAnew(client: Client, config: PostgresSourceConfig, fro
   const tables = await findWanted(client, config);
   if (config.settings.ON_SLOT_LOST === 'snapshot' && (await isHistoryLost(client, config, from))) return startOver(tables);
   if (config.settings.SNAPSHOT_MODE === 'never' || from.snapshot === null) return undefined;
-  const missed = await findMissed(client, { config, tables, log });
+  const missed = [...(await findMissed(client, { config, tables, log })), ...(await findReturned(client, { config, tables, log }, from))];
   const known = missed.map(qualified).filter((name) => from.snapshot?.tables[name]?.startsOver === false);
   if (known.length === 0) return undefined;
   const again = startOver(missed.filter((ref) => known.includes(qualified(ref))));
@@ -169,7 +174,8 @@ export async function planAnew(client: Client, config: PostgresSourceConfig, fro
 async function isHistoryLost(client: Client, config: PostgresSourceConfig, from: Checkpoint): Promise<boolean> {
   const now = await readServerLog(client);
   assertSameLog(config, from, now);
-  return (await findLoss({ config, from, slot: await readSlot(client, config.slot), now })) !== undefined;
+  const publication = (await readPublication(client, config.publication))?.id;
+  return (await findLoss({ config, from, slot: await readSlot(client, config.slot), now, publication })) !== undefined;
 }
 
 interface Asked {
@@ -185,6 +191,20 @@ async function findMissed(client: Client, { config, tables, log }: Asked): Promi
   const { version } = await readFacts(client);
   const plans = await planFor(client, { config, version, tables: await describeTables(client, doubtful), publication });
   return missedTables(client, { config, version, publication, plans, log });
+}
+
+/** Tables that were out of the publication for a time while the source was down; or that have not been in it yet. */
+async function findReturned(client: Client, { config, tables, log }: Asked, { log: place, snapshot }: Checkpoint): Promise<readonly TableRef[]> {
+  const before = parseLogPlace(place)?.publication;
+  if (before === undefined) return [];
+  const returned = (await newEntries(client, config.publication, tables, before)).filter((ref) => snapshot?.tables[qualified(ref)] !== undefined);
+  for (const ref of returned) {
+    log.warn(
+      { publication: config.publication, table: qualified(ref) },
+      'the table was taken out of the publication while the source was down, and put back: it is read anew',
+    );
+  }
+  return returned;
 }
 
 /** Whether a table is published whole, and is to be: then there is nothing to be changed, and no need to describe it. */

@@ -22,14 +22,16 @@ export interface SlotSetup {
   readonly from: Checkpoint;
   /** The log of the server. */
   readonly now: CurrentLog;
+  /** The id of the publication, before we made or changed anything. */
+  readonly publication: string | undefined;
   readonly log: Logger;
 }
 
 /** Makes the slot where it is missing, or lost and to be made anew. Whether it did. Throws `POSITION_LOST`. */
 export async function ensureSlot(client: Client, setup: SlotSetup): Promise<boolean> {
-  const { config, from, now, log } = setup;
+  const { config, from, now, publication, log } = setup;
   const slot = await readSlot(client, config.slot);
-  const loss = hasHistory(from) ? await findLoss({ config, from, slot, now }) : undefined;
+  const loss = hasHistory(from) ? await findLoss({ config, from, slot, now, publication }) : undefined;
   const isUsable = slot !== undefined && !isLost(slot);
   if (isUsable && (loss === undefined || isAccepted(config))) {
     if (loss !== undefined) log.warn({ slot: config.slot }, `${loss} ON_SLOT_LOST is accept: going on from the slot.`);

@@ -41,6 +41,12 @@ async function keepBusy(neighbour: PostgresBench, rows = 2000): Promise<void> {
 
 const ONLY_T = { TABLES: 'public.t' };
 
+/** As one was stored that did not yet say by which publication the log was read. */
+function ofEarlierVersion(checkpoint: Checkpoint): Checkpoint {
+  const { publication: _, ...place } = JSON.parse(checkpoint.log ?? '{}') as Record<string, unknown>;
+  return { ...checkpoint, log: JSON.stringify(place) };
+}
+
 describe('a quiet database beside a busy one', () => {
   test('lets its slot move all the same, so that the server need not keep the log of the other', async () => {
     await server.run({});
@@ -234,6 +240,131 @@ describe('a slot that was made anew by hand while the source was down', () => {
   });
 });
 
+describe('a publication that was made anew by hand while the source was down', () => {
+  const versions = [['of the stack', undefined] as const, ...installedVersions().map(([version, binaries]) => [String(version), binaries] as const)];
+
+  /** A source that has stopped, and a change that only a time without the publication has. */
+  async function missedChange(
+    bench: PostgresBench,
+    settings: Readonly<Record<string, string>> = ONLY_T,
+  ): Promise<{ readonly run: SourceRun; readonly checkpoint: Checkpoint }> {
+    const run = await bench.start(settings);
+    await bench.snapshotDone(run);
+    await bench.caughtUp(run);
+    const checkpoint = await run.stop();
+    await bench.slotIsFree();
+    await bench.query(`DROP PUBLICATION ${bench.slot}; DELETE FROM t WHERE id <= 100`);
+    return { run, checkpoint };
+  }
+
+  const remake = async (bench: PostgresBench) => bench.query(`CREATE PUBLICATION ${bench.slot} FOR TABLE ONLY t WITH (publish_via_partition_root = true)`);
+
+  describe.each(versions)('PostgreSQL %s', (_, binaries) => {
+    let own: OwnPostgres;
+    beforeAll(async () => {
+      own = await OwnPostgres.start({ binaries });
+    });
+    afterAll(async () => own?.[Symbol.asyncDispose]());
+
+    async function openOwn(): Promise<PostgresBench> {
+      const bench = await PostgresBench.open(own.url);
+      await bench.query('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, n::text FROM generate_series(1, 500) n');
+      return bench;
+    }
+
+    test('is history lost, as a slot made anew is; read anew, or gone on from, where the user said so', async () => {
+      await using bench = await openOwn();
+      const { run, checkpoint } = await missedChange(bench);
+      await remake(bench);
+      await expect(bench.start(ONLY_T, checkpoint)).rejects.toMatchObject({
+        code: 'POSITION_LOST',
+        exitCode: 4,
+        message: expect.stringMatching(/^Publication \S+ is another one than before/) as string,
+        remedy: expect.stringContaining('ON_SLOT_LOST=snapshot') as string,
+      });
+      const next = await bench.start({ ...ONLY_T, ON_SLOT_LOST: 'snapshot' }, checkpoint);
+      await bench.snapshotDone(next);
+      await bench.query('DELETE FROM t WHERE id = 101');
+      await bench.caughtUp(next);
+      expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+      const later = await next.stop();
+      await bench.slotIsFree();
+      const last = await bench.start(ONLY_T, later);
+      await bench.caughtUp(last);
+      expect(last.records.filter(({ kind }) => kind === 'truncate')).toEqual([]);
+    });
+
+    test('is gone on from where the user vouches for it, or where an earlier version has not stored which one it was', async () => {
+      await using bench = await openOwn();
+      const run = await bench.start(ONLY_T);
+      await bench.snapshotDone(run);
+      await bench.caughtUp(run);
+      const checkpoint = await run.stop();
+      await bench.slotIsFree();
+      await bench.query(`DROP PUBLICATION ${bench.slot}`);
+      await remake(bench);
+      const unknown = await bench.start(ONLY_T, ofEarlierVersion(checkpoint));
+      await bench.caughtUp(unknown);
+      await unknown.stop();
+      await bench.slotIsFree();
+      const vouched = await bench.start({ ...ONLY_T, ON_SLOT_LOST: 'accept' }, checkpoint);
+      await bench.caughtUp(vouched);
+      const later = await vouched.stop();
+      await bench.slotIsFree();
+      await bench.start(ONLY_T, later);
+    });
+
+    test('a table that was taken out of it and put back is read anew, and it alone', async () => {
+      await using bench = await openOwn();
+      await bench.query('CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)');
+      const settings = { TABLES: 'public.t,public.u' };
+      const run = await bench.start(settings);
+      await bench.snapshotDone(run);
+      await bench.caughtUp(run);
+      const checkpoint = await run.stop();
+      await bench.slotIsFree();
+      await bench.query(`ALTER PUBLICATION ${bench.slot} DROP TABLE t; DELETE FROM t WHERE id <= 100`);
+      await bench.query(`ALTER PUBLICATION ${bench.slot} ADD TABLE ONLY t`);
+      const next = await bench.start(settings, checkpoint);
+      await bench.snapshotDone(next);
+      await bench.caughtUp(next);
+      expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+      expect([next.reads('public.t').length, next.reads('public.u').length]).toEqual([400, 0]);
+      const later = await next.stop();
+      await bench.slotIsFree();
+      const last = await bench.start(settings, later);
+      await bench.caughtUp(last);
+      expect(last.reads('public.t')).toEqual([]);
+    });
+
+    test('also while it runs: the source sets up anew', async () => {
+      await using bench = await openOwn();
+      const settings = { ...ONLY_T, HEARTBEAT_INTERVAL_MS: '100' };
+      const run = await bench.start(settings);
+      await bench.snapshotDone(run);
+      await bench.query(`BEGIN; ALTER PUBLICATION ${bench.slot} DROP TABLE t; ALTER PUBLICATION ${bench.slot} ADD TABLE ONLY t; COMMIT`);
+      await expect(run.ended).rejects.toMatchObject({ code: 'SETUP_CHANGED', message: expect.stringContaining('public.t anew') as string });
+      await bench.slotIsFree();
+      const next = await bench.start(settings, run.checkpoint);
+      await bench.snapshotDone(next);
+      expect(next.reads('public.t')).toHaveLength(500);
+      await bench.query(`DROP PUBLICATION ${bench.slot}`);
+      await expect(next.ended).rejects.toMatchObject({ code: 'SETUP_CHANGED', message: expect.stringContaining('is gone') as string });
+    });
+
+    test('is history lost too where it is missing and nothing is to be read', async () => {
+      await using bench = await openOwn();
+      const settings = { ...ONLY_T, SNAPSHOT_MODE: 'never' };
+      const run = await bench.start(settings);
+      await bench.caughtUp(run);
+      const checkpoint = await run.stop();
+      await bench.slotIsFree();
+      await bench.query(`DROP PUBLICATION ${bench.slot}`);
+      await expect(bench.start(settings, checkpoint)).rejects.toMatchObject({ code: 'POSITION_LOST', message: expect.stringContaining('is gone') as string });
+    });
+  });
+});
+
 describe('a slot that is lost between the set-up and the stream', () => {
   test.each([
     ['stop', 'POSITION_LOST', 'stop'],
@@ -271,7 +402,7 @@ describe('a slot that is lost between the set-up and the stream', () => {
       });
       await bench.slotIsFree();
       const settings = { ...ONLY_T, ON_SLOT_LOST: 'snapshot' };
-      const unread = await bench.start(settings, stopped.checkpoint);
+      const unread = await bench.start(settings, ofEarlierVersion(stopped.checkpoint));
       await expect(unread.ended).rejects.toMatchObject({ code: 'SETUP_CHANGED', action: 'retry' });
       const next = await bench.start(settings, unread.checkpoint);
       await bench.snapshotDone(next);

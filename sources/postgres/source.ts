@@ -114,9 +114,9 @@ export class PostgresSource implements Source {
 
   async setup(from: Checkpoint): Promise<readonly TableSchema[]> {
     return withClient(this.#config, async (client) => {
-      const { tables, rules, published, isAnew, server, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
+      const { tables, rules, published, isAnew, server, identity, confirmedLsn } = await prepare(client, this.#config, from, this.#context.log);
       this.#confirmedAtStart = confirmedLsn;
-      this.#log = new LogProgress(server, readUpTo(from, isAnew, formatBigLsn(confirmedLsn)), parseLogPlace(from.log)?.horizon);
+      this.#log = new LogProgress(server, identity, readUpTo(from, isAnew, formatBigLsn(confirmedLsn)), parseLogPlace(from.log)?.horizon);
       this.#stops = new TableStops(from.stopped ?? {}, carryingOf(this.#config.settings));
       this.#lifted = this.#liftStops(tables, isAnew);
       this.#missed = [...published, ...this.#lifted];
@@ -500,7 +500,8 @@ export class PostgresSource implements Source {
     const client = this.#client;
     if (client === undefined || this.#isStopped) return;
     try {
-      await assertStillPublished(client, this.#config.publication, this.#requireTables());
+      const { tables, rules } = this.#requireTables();
+      await assertStillPublished(client, this.#config.publication, { tables, rules, identity: this.#log?.publication });
     } catch (error) {
       if (!this.#isStopped) this.#fail(error);
     }
