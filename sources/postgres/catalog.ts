@@ -4,7 +4,7 @@ import { CdcError } from '../../shared/errors/cdc-error.ts';
 import { type ColumnDef, type TableRef, TableSchema } from '../../shared/record/table-schema.ts';
 import { type Mask, maskedType } from './masks.ts';
 import type { RelationMessage, RelationMessageColumn } from './parser.ts';
-import type { RelationColumn } from './relation.ts';
+import type { RelationColumn } from './text-cells.ts';
 import { DESCRIBE_TABLES, DESCRIBE_TYPES, UNIQUE_KEYS } from './statements.ts';
 import { type NativeType, toDataType, type TypeHandling } from './types.ts';
 

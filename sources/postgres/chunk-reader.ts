@@ -5,12 +5,14 @@ import { RowPages } from '../../shared/record/row-pages.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { TableVersion } from './catalog.ts';
-import { CopyBinaryReader, isBinary } from './copy-binary.ts';
+import { isCopiedInBinary } from './binary-cells.ts';
+import { CopyBinaryReader } from './copy-binary.ts';
 import { copyOut } from './copy-out.ts';
 import { CopyTextReader } from './copy-text.ts';
-import { Relation, type RelationColumn } from './relation.ts';
+import { Relation } from './relation.ts';
 import { findFile, isFileOrder, keyOrder, listFiles } from './snapshot-plan.ts';
 import { buildCopyAbsent, buildCopyChunk, type ChunkQuery, type ReadTable } from './statements.ts';
+import type { RelationColumn } from './text-cells.ts';
 import type { TableView } from './table-view.ts';
 
 /** A chunk is kept in memory until its mark comes by: it should not weigh more than this. */
@@ -42,7 +44,7 @@ export async function readChunk(client: Client, view: TableView, version: TableV
   const { key } = source;
   const inOutput = key === null ? [...columns, PLACE] : columns;
   // Of a key the text is needed, to go on behind the last one.
-  const isBinaryRead = key === null && isBinary(table, inOutput);
+  const isBinaryRead = key === null && isCopiedInBinary(table, inOutput);
   const reader = copyReader(new Relation(table, inOutput), isBinaryRead);
   const rows = new RowPages(table);
   let isCut = false;

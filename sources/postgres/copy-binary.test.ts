@@ -5,7 +5,8 @@ import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { Value } from '../../shared/record/value.ts';
 import { type ColumnSpec, RULES, version } from '../../test/contract/postgres-tables.ts';
 import { numericTextAt } from './binary-values.ts';
-import { CopyBinaryReader, isBinary } from './copy-binary.ts';
+import { isBinary, isCopiedInBinary } from './binary-cells.ts';
+import { CopyBinaryReader } from './copy-binary.ts';
 import { maskOf } from './masks.ts';
 import { Relation } from './relation.ts';
 
@@ -94,17 +95,23 @@ describe('a value in binary form', () => {
 });
 
 describe('a table', () => {
-  test.each(['text[]', 'interval', 'xml', 'inet'])('with a column of type %s is not read in binary form', (name) => {
+  test.each(['inet[]', 'interval', 'xml', 'inet'])('with a column of type %s is not read in binary form', (name) => {
     const { table, columns } = readerOf({ type: name });
-    expect(isBinary(table, columns)).toBe(false);
+    expect([isBinary(table, columns), isCopiedInBinary(table, columns)]).toEqual([false, false]);
   });
 
   test('is so where a mask needs the text of what has another form', () => {
     const masked = (type: string, kind: 'hash' | 'redact') => {
       const { table, columns } = readerOf({ type }, { ...RULES, masks: new Map([['public.t.v', maskOf(kind, undefined)]]) });
-      return isBinary(table, columns);
+      return isCopiedInBinary(table, columns);
     };
     expect([masked('int8', 'hash'), masked('bytea', 'hash'), masked('text', 'hash'), masked('int8', 'redact')]).toEqual([false, false, true, true]);
+  });
+
+  test('whose only odd column leaves nothing of itself is read so from the log, and not copied so: its type may have no binary form', () => {
+    const redacted = readerOf({ type: 'odd' }, { ...RULES, unknown: 'string', masks: new Map([['public.t.v', maskOf('redact', undefined)]]) });
+    const excluded = version([KEY, { name: 'v', type: 'odd' }], { ...RULES, excluded: new Set(['public.t.v']) });
+    for (const { table, columns } of [redacted, excluded]) expect([isBinary(table, columns), isCopiedInBinary(table, columns)]).toEqual([true, false]);
   });
 });
 

@@ -60,12 +60,12 @@ export class CopyTextReader {
   }
 
   #cell(index: number, bytes: Buffer, start: number, end: number): void {
-    const code = this.#relation.codeOf(index);
+    const code = this.#relation.textCells.codeOf(index);
     if (code === 0) return;
-    if (!this.#hasEscape(bytes, start, end)) return this.#relation.writeCell(index, code, bytes, start, end, this.#writer);
+    if (!this.#hasEscape(bytes, start, end)) return this.#relation.textCells.write(index, code, bytes, start, end, this.#writer);
     if (end - start === 2 && bytes[start + 1] === UPPER_N) return this.#writer.absent();
     const plain = unescape(bytes.subarray(start, end));
-    this.#relation.writeCell(index, code, plain, 0, plain.length, this.#writer);
+    this.#relation.textCells.write(index, code, plain, 0, plain.length, this.#writer);
   }
 
   /** Each byte is looked at once, however many cells have no escape. */

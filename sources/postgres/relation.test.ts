@@ -7,17 +7,19 @@ import { UNCHANGED } from '../../shared/record/value.ts';
 import { type ColumnSpec, version } from '../../test/contract/postgres-tables.ts';
 import { Relation } from './relation.ts';
 
-type Cell = string | null | typeof UNCHANGED;
+/** A buffer is a value in binary form. */
+type Cell = string | Buffer | null | typeof UNCHANGED;
 
 const ID: ColumnSpec = { name: 'id', type: 'int4', primaryPlace: 0 };
 
 /** TupleData as the manual describes it. */
 function tuple(...cells: readonly Cell[]): Buffer {
   const parts = cells.map((cell) => {
-    if (typeof cell !== 'string') return Buffer.from(cell === null ? 'n' : 'u');
-    const head = Buffer.alloc(5, 't');
-    head.writeUInt32BE(Buffer.byteLength(cell), 1);
-    return Buffer.concat([head, Buffer.from(cell)]);
+    if (cell === null || cell === UNCHANGED) return Buffer.from(cell === null ? 'n' : 'u');
+    const [kind, bytes] = typeof cell === 'string' ? ['t', Buffer.from(cell)] : ['b', cell];
+    const head = Buffer.alloc(5, kind);
+    head.writeUInt32BE(bytes.length, 1);
+    return Buffer.concat([head, bytes]);
   });
   const count = Buffer.alloc(2);
   count.writeUInt16BE(cells.length);
@@ -81,6 +83,49 @@ describe('a cell', () => {
   });
 });
 
+describe('a tuple in binary form', () => {
+  const int = (value: number) => Buffer.of(value >>> 24, value >>> 16, value >>> 8, value);
+
+  test('has values, nulls and values that were not sent; what has no binary form comes as text beside them', () => {
+    const relation = relationOf([ID, { name: 'at', type: 'date' }, { name: 'note', type: 'text' }, { name: 'big', type: 'jsonb' }]);
+    expect(read(relation, int(-7), int(0), Buffer.from('ž'), Buffer.from('\u0001[1]'))).toEqual([-7, 10_957, 'ž', '[1]']);
+    expect(read(relation, int(1), null, '', UNCHANGED)).toEqual([1, null, '', UNCHANGED]);
+  });
+
+  test('passes over columns that are left out, whatever they hold', () => {
+    const partly = relationOf([{ name: 'a', type: 'inet' }, ID], { excluded: new Set(['public.t.a']) });
+    expect([read(partly, Buffer.of(2, 32, 0, 4, 1, 2, 3, 4), int(1)), read(partly, null, int(2))]).toEqual([[1], [2]]);
+  });
+
+  test('gives its key as text that the server reads', () => {
+    const keyed = relationOf([
+      { name: 'note', type: 'text' },
+      { name: 'at', type: 'date', primaryPlace: 0 },
+    ]);
+    expect(keyed.keyTexts(tuple(Buffer.from('x'), int(-1)), 0)).toEqual(['1999-12-31']);
+  });
+
+  test('has a key that was not sent from the old row', () => {
+    const keyed = relationOf([
+      { name: 'id', type: 'text', primaryPlace: 0 },
+      { name: 'n', type: 'int4' },
+    ]);
+    const old = readRow(keyed, tuple(Buffer.from('key'), null));
+    expect(readRow(keyed, tuple(UNCHANGED, int(2)), old).values()).toEqual(['key', 2]);
+  });
+
+  test.each([
+    ['a number that is too short', 'int4', Buffer.of(0, 0, 1)],
+    ['a timestamp that is too long', 'timestamptz', Buffer.alloc(9)],
+    ['a numeric whose digits are missing', 'numeric', Buffer.of(0, 2, 0, 0, 0, 0, 0, 0, 0, 1)],
+    ['jsonb without its form', 'jsonb', Buffer.alloc(0)],
+    ['a type that is read as text', 'inet', Buffer.of(2, 32, 0, 4, 1, 2, 3, 4)],
+    ['jsonb of another form', 'jsonb', Buffer.from('\u0002{}')],
+  ])('with %s is broken', (_, type, bytes) => {
+    expect(() => read(relationOf([ID, { name: 'v', type }]), int(1), bytes)).toThrow(expect.objectContaining({ code: 'PARSE_FAILED' }));
+  });
+});
+
 describe('a tuple', () => {
   const relation = relationOf([ID, { name: 'note', type: 'text' }, { name: 'big', type: 'text' }]);
 
@@ -139,6 +184,7 @@ describe('a tuple', () => {
     const wide = relationOf([ID, ...types.map((type, index) => ({ name: `c${index}`, type }))]);
     const cell = fc.oneof(
       fc.string(),
+      fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
       fc.constant(null),
       fc.constant(UNCHANGED as Cell),
       fc.string({ unit: fc.constantFrom(...'{}",\\0123456789-: .BCinfty+[]=') }),

@@ -24,6 +24,13 @@ export interface ReplicationHandlers {
   onKeepalive(endLsn: bigint, isAsked: boolean): boolean;
 }
 
+export interface StreamStart {
+  /** What the slot has now: feedback must never go below it. */
+  readonly confirmed: bigint;
+  /** Whether values come in the binary form of their types. */
+  readonly isBinary: boolean;
+}
+
 /** The driver's connection, as far as we reach into it. */
 interface DriverConnection {
   readonly stream: Socket;
@@ -37,6 +44,7 @@ interface DriverConnection {
 export class ReplicationStream {
   readonly #config: PostgresSourceConfig;
   readonly #handlers: ReplicationHandlers;
+  readonly #isBinary: boolean;
   #service: LogicalReplicationService | undefined;
   readonly #failure = Promise.withResolvers<never>();
   #connection: DriverConnection | undefined;
@@ -50,10 +58,10 @@ export class ReplicationStream {
   #isStopped = false;
   #lastSignAt = Date.now();
 
-  /** `confirmed` is what the slot has now: feedback must never go below it. */
-  constructor(config: PostgresSourceConfig, confirmed: bigint, handlers: ReplicationHandlers) {
+  constructor(config: PostgresSourceConfig, { confirmed, isBinary }: StreamStart, handlers: ReplicationHandlers) {
     this.#config = config;
     this.#confirmed = confirmed;
+    this.#isBinary = isBinary;
     this.#handlers = handlers;
     this.#failure.promise.catch(() => undefined);
     this.#frames = new FrameReader({
@@ -67,7 +75,7 @@ export class ReplicationStream {
 
   /** Streams until `stop`; rejects with what ended it before. */
   async run(fromLsn: string): Promise<void> {
-    const plugin = new PgOutputPlugin(this.#config, (client) => this.#attach(client));
+    const plugin = new PgOutputPlugin({ publication: this.#config.publication, isBinary: this.#isBinary }, (client) => this.#attach(client));
     try {
       const service = await this.#createService();
       if (this.#isStopped) return;
@@ -179,14 +187,19 @@ export class ReplicationStream {
   }
 }
 
+interface PgOutputOptions {
+  readonly publication: string;
+  readonly isBinary: boolean;
+}
+
 /** Starts pgoutput; its messages are read by `FrameReader` before the library sees them. */
 class PgOutputPlugin {
   readonly options = {};
-  readonly #config: PostgresSourceConfig;
+  readonly #options: PgOutputOptions;
   readonly #onStart: (client: Client) => void;
 
-  constructor(config: PostgresSourceConfig, onStart: (client: Client) => void) {
-    this.#config = config;
+  constructor(options: PgOutputOptions, onStart: (client: Client) => void) {
+    this.#options = options;
     this.#onStart = onStart;
   }
 
@@ -196,10 +209,15 @@ class PgOutputPlugin {
 
   start(client: Client, slotName: string, lastLsn: string): Promise<unknown> {
     this.#onStart(client);
-    const publication = pg.escapeLiteral(pg.escapeIdentifier(this.#config.publication));
-    return client.query(
-      `START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${lastLsn} (proto_version '1', publication_names ${publication}, messages 'true')`,
-    );
+    const { publication, isBinary } = this.#options;
+    const options = {
+      proto_version: '1',
+      publication_names: pg.escapeIdentifier(publication),
+      messages: 'true',
+      ...(isBinary ? { binary: 'true' } : {}),
+    };
+    const list = Object.entries(options).map(([option, value]) => `${option} ${pg.escapeLiteral(value)}`);
+    return client.query(`START_REPLICATION SLOT ${pg.escapeIdentifier(slotName)} LOGICAL ${lastLsn} (${list.join(', ')})`);
   }
 
   parse(): undefined {

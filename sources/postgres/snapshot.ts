@@ -16,7 +16,7 @@ import { type CatalogTable, topicKeyOf, type SchemaRules, type TableVersion, toT
 import { CHUNK_BYTES, type ChunkRows, copyReader, readAbsent, readChunk } from './chunk-reader.ts';
 import { connect, disconnect, toPostgresError } from './client.ts';
 import type { PostgresSourceConfig } from './config.ts';
-import { isBinary } from './copy-binary.ts';
+import { isCopiedInBinary } from './binary-cells.ts';
 import { copyOut } from './copy-out.ts';
 import { type Barrier, barrierOf, isBehind, toNote } from './keyless.ts';
 import { formatLsn, type LogicalMessage } from './parser.ts';
@@ -514,7 +514,7 @@ export class Snapshotter {
     const truncate = before.startsOver ? [truncateRecord(table, START)] : [];
     this.#advance(name, { ...before, state: 'running', rows: 0, startsOver: true, note: null });
     await this.#emit([schemaRecord(table, START), ...truncate]);
-    const isBinaryRead = isBinary(table, columns);
+    const isBinaryRead = isCopiedInBinary(table, columns);
     const reader = copyReader(new Relation(table, columns), isBinaryRead);
     const names = columns.map((column) => column.name);
     let rows = new RowPages(table);

@@ -25,6 +25,7 @@ import { type SnapshotBatch, Snapshotter } from './snapshot.ts';
 import { letGo, lostWhileStreaming } from './slot-setup.ts';
 import { planSnapshot, STARTS_OVER, withoutFirst } from './snapshot-plan.ts';
 import { WRITE_MARK } from './statements.ts';
+import { needsText, readAsTextFromNowOn } from './stream-form.ts';
 import { TableStops } from './table-stops.ts';
 import { LOOK_INTERVAL_MS, TableWatch } from './table-watch.ts';
 import { TableVersions } from './table-versions.ts';
@@ -123,6 +124,8 @@ export class PostgresSource implements Source {
       this.#tables = new TableVersions(tables, rules, {
         clientThatSees: (xid) => this.#clientThatSees(xid),
         announce: (table) => this.#reader.announce(table),
+        mayBeBinary: !needsText(this.#config.settings),
+        needText: () => readAsTextFromNowOn(this.#config.settings),
       });
       return this.#tables.schemas;
     });
@@ -252,7 +255,8 @@ export class PostgresSource implements Source {
 
   async #streamFrom(from: Checkpoint): Promise<void> {
     if (this.#isStopped) return;
-    const stream = new ReplicationStream(this.#config, this.#confirmedAtStart, {
+    const start = { confirmed: this.#confirmedAtStart, isBinary: this.#requireTables().isBinary };
+    const stream = new ReplicationStream(this.#config, start, {
       onMessage: (bytes, start, end) => this.#receive(bytes, start, end),
       onKeepalive: (endLsn, isAsked) => this.#onKeepalive(endLsn, isAsked),
     });

@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { stopsTable } from '../../shared/connector/stopped-table.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
+import { isBinary } from './binary-cells.ts';
 import {
   type CatalogTable,
   columnPath,
@@ -23,6 +24,10 @@ export interface VersionHooks {
   clientThatSees(xid: number): Promise<Client>;
   /** Rows of a table have a new schema from here on. */
   announce(table: TableSchema): void;
+  /** Whether the log may be read in binary form at all. */
+  readonly mayBeBinary: boolean;
+  /** It may not, from the next set-up on: it holds a type that is read as text. */
+  needText(): void;
 }
 
 /**
@@ -31,6 +36,8 @@ export interface VersionHooks {
  */
 export class TableVersions {
   readonly rules: SchemaRules;
+  /** Whether the log is read in binary form: it may be, and all types that the tables have at the start can. */
+  readonly isBinary: boolean;
   readonly #hooks: VersionHooks;
   readonly #catalog: Map<string, CatalogTable>;
   readonly #versions = new Map<string, TableVersion>();
@@ -49,6 +56,7 @@ export class TableVersions {
     this.#catalog = new Map(tables.map((table) => [`${table.ref.schema}.${table.ref.name}`, table]));
     for (const table of tables) this.#adoptIfPossible(table);
     this.#announced = new Map(this.schemas.map((table) => [table.qualifiedName, table]));
+    this.isBinary = hooks.mayBeBinary && this.#versions.values().every(({ table, columns }) => isBinary(table, columns));
   }
 
   /** A table that cannot be carried as it is now stops once the log has come to that: what was written before may well be. */
@@ -172,8 +180,17 @@ export class TableVersions {
     return this.rules.masks.has(path) ? 'MASK_COLUMNS' : undefined;
   }
 
+  #assertReadable({ table, columns }: TableVersion): void {
+    if (!this.isBinary || isBinary(table, columns)) return;
+    this.#hooks.needText();
+    throw new CdcError('SETUP_CHANGED', `The log holds a type of ${table.qualifiedName} that is read as text: it is asked for anew, in text form.`, {
+      remedy: 'We set up anew by ourselves.',
+    });
+  }
+
   /** A chunk of the snapshot may have adopted the version first, and comes behind the stream's first row of it. */
   #relation(version: TableVersion): Relation {
+    this.#assertReadable(version);
     const { table } = this.adopt(version);
     if (this.#announced.get(table.qualifiedName) !== table) this.#hooks.announce(table);
     this.#announced.set(table.qualifiedName, table);

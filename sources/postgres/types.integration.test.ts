@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { PostgresBench } from '../../test/contract/postgres-source-bench.ts';
-import { COPIED_IN_BINARY } from '../../test/contract/postgres-random-types.ts';
+import { READ_IN_BINARY } from '../../test/contract/postgres-random-types.ts';
 import { POSTGRES_TYPE_CASES as ALL_CASES } from '../../test/contract/postgres-type-cases.ts';
 import { show, valuesOf } from '../../test/contract/replay.ts';
 
 const column = (index: number) => `c${index}`;
 
-/** A table is copied in binary form where all of its columns can be: a table of those types alone, and one of all. */
+/** Tables are read in binary form where all of their columns can be: one of those types alone, and one of all. */
 describe.each([
-  ['in binary form', ALL_CASES.filter(({ type }) => COPIED_IN_BINARY.has(type))],
+  ['in binary form', ALL_CASES.filter(({ type }) => READ_IN_BINARY.has(type))],
   ['as text', ALL_CASES],
-])('a value is the same in the snapshot and on the stream, copied %s', async (_, CASES) => {
+])('a value is the same in the snapshot and on the stream, read %s', async (_, CASES) => {
   await using bench = await PostgresBench.open();
   await bench.query(`CREATE TYPE mood AS ENUM ('sad', 'it''s "fine"'); CREATE DOMAIN price AS numeric(10,2)`);
   await bench.query(`CREATE TABLE everything (id int PRIMARY KEY, ${CASES.map(({ type }, index) => `${column(index)} ${type}`).join(', ')})`);

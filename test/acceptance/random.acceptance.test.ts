@@ -4,7 +4,7 @@ import { deleteTopics } from '../contract/kafka-topics.ts';
 import { installedVersions, OwnPostgres } from '../contract/own-postgres.ts';
 import { PostgresBench } from '../contract/postgres-source-bench.ts';
 import { randomNumbers } from '../contract/random-history.ts';
-import type { Random } from '../random/column-kinds.ts';
+import { BINARY_KINDS, type Random, SMALL_KINDS } from '../random/column-kinds.ts';
 import { RandomLoad } from '../random/random-load.ts';
 import { buildTexts, type RandomTable } from '../random/random-tables.ts';
 import { ConnectorProcess } from './connector-process.ts';
@@ -19,6 +19,12 @@ const SECONDS = Number(process.env['DBMAZZ_SECONDS'] ?? 12);
 /** A round has a database, a source and topics of its own. */
 const ROUND_SECONDS = 30;
 const SEED = Number(process.env['DBMAZZ_SEED'] ?? Date.now() % 1_000_000_000);
+/** The log is read in binary form; so until a column is added that has none; as text from the start. */
+const KINDS = [
+  { atFirst: BINARY_KINDS, added: BINARY_KINDS },
+  { atFirst: BINARY_KINDS, added: SMALL_KINDS },
+  { atFirst: SMALL_KINDS, added: SMALL_KINDS },
+] as const;
 const KILLS_IN_SNAPSHOT = 2;
 const CATCH_UP_MS = 240_000;
 
@@ -33,7 +39,8 @@ async function killAtRandom(source: ConnectorProcess, random: Random): Promise<v
 async function round(server: string | undefined, seed: number, seconds: number): Promise<void> {
   const random = randomNumbers(seed);
   await using bench = await PostgresBench.open(server);
-  const load = await RandomLoad.create(bench, random);
+  const kinds = KINDS[random(KINDS.length)];
+  const load = await RandomLoad.create(bench, random, kinds?.atFirst, kinds?.added);
   const settings = { SOURCE_TYPE: 'postgres', SOURCE_NAME: bench.name, SOURCE_URL: bench.url, TABLES: 'public.*', SNAPSHOT_CHUNK_SIZE: '37' };
   await using source = await new ConnectorProcess('source', settings).start();
   const written = load.run(

@@ -66,13 +66,29 @@ const range = (type: string) =>
 const bits = fc.array(fc.constantFrom('0', '1'), { maxLength: 70 }).map((list) => `B'${list.join('')}'`);
 const number = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 }).map(String);
 
-/** Types that the snapshot has in binary form, where a table has no others. */
-export const COPIED_IN_BINARY: ReadonlySet<string> = new Set(
+/** Types that are read in binary form, where there are no others. */
+export const READ_IN_BINARY: ReadonlySet<string> = new Set(
   [
     ['boolean', 'smallint', 'integer', 'bigint', 'oid', 'real', 'double precision'],
     ['numeric', 'numeric(10,2)', 'numeric(38,10)', 'numeric(100,40)', 'numeric(5,-2)', 'numeric(6,-3)', 'numeric(3,5)', 'numeric(3,6)', 'price'],
     ['text', 'varchar(10)', 'varchar(80)', 'char(5)', 'char(7)', 'name', 'citext', 'mood', 'bytea', 'json', 'jsonb', 'uuid'],
     ['date', 'time', 'time(0)', 'timestamp', 'timestamptz'],
+    [
+      'mood[]',
+      'integer[]',
+      'bigint[]',
+      'double precision[]',
+      'numeric[]',
+      'prices',
+      'text[]',
+      'bytea[]',
+      'timestamptz[]',
+      'date[]',
+      'uuid[]',
+      'jsonb[]',
+      'boolean[]',
+    ],
+    ['integer[][]', 'text[][]', 'numeric[][]'],
   ].flat(),
 );
 

@@ -95,6 +95,13 @@ export class PostgresBench implements AsyncDisposable {
     while ((await this.value(sql)) !== 'true') await this.query('SELECT pg_sleep(0.02)');
   }
 
+  /** Whether the source has asked for the log in binary form. */
+  async streamIsBinary(): Promise<boolean> {
+    return (
+      (await this.value(`SELECT query LIKE '%binary ''true''%' FROM pg_stat_activity WHERE datname = '${this.name}' AND backend_type = 'walsender'`)) === 'true'
+    );
+  }
+
   async slotIsFree(): Promise<void> {
     await this.until(`SELECT coalesce(bool_and(NOT active), true) FROM pg_replication_slots WHERE slot_name = '${this.slot}'`);
   }

@@ -140,6 +140,9 @@ export const SMALL_KINDS: readonly ColumnKind[] = [
   { type: 'inet', literal: (random) => `'10.${random(256)}.0.${random(256)}/24'`, sqlText: plain, show: showValue },
 ];
 
+/** Without those that are read as text: a log that has one of them comes as text altogether. */
+export const BINARY_KINDS: readonly ColumnKind[] = SMALL_KINDS.filter(({ type }) => !['int4range', 'interval', 'inet'].includes(type));
+
 /** Ends of what PostgreSQL can tell, and near them: beyond the range of dates that other targets hold. */
 const BEYOND_TARGETS = / BC|\+00 BC|5874897|294246/;
 

@@ -25,12 +25,14 @@ export class RandomLoad {
   rolledBack = 0;
   schemaChanges = 0;
   readonly #bench: PostgresBench;
+  /** Of columns that are added. */
   readonly #kinds: readonly ColumnKind[];
   #isOver = false;
   #columns = 0;
 
-  static async create(bench: PostgresBench, random: Random, kinds = SMALL_KINDS): Promise<RandomLoad> {
-    const load = new RandomLoad(bench, random, kinds);
+  /** Columns that are added meanwhile are of other kinds where that is said. */
+  static async create(bench: PostgresBench, random: Random, kinds = SMALL_KINDS, addedKinds = kinds): Promise<RandomLoad> {
+    const load = new RandomLoad(bench, random, kinds, addedKinds);
     await bench.query(`CREATE SCHEMA parts; CREATE TYPE mood AS ENUM ('sad', 'it''s', 'fine')`);
     for (const table of load.tables) {
       await bench.query(buildCreate(table));
@@ -43,9 +45,9 @@ export class RandomLoad {
     return load;
   }
 
-  private constructor(bench: PostgresBench, random: Random, kinds: readonly ColumnKind[]) {
+  private constructor(bench: PostgresBench, random: Random, kinds: readonly ColumnKind[], addedKinds: readonly ColumnKind[]) {
     this.#bench = bench;
-    this.#kinds = kinds;
+    this.#kinds = addedKinds;
     this.tables = randomTables(random, kinds);
   }
 
