@@ -51,6 +51,18 @@ async function untilPublished(table: string, what: string): Promise<void> {
   while (!(await published(table)).includes(what)) await bench.query('SELECT pg_sleep(0.05)');
 }
 
+/** Resolves once the broker tells it: it takes a moment until it has heard of it. */
+async function limitTo(topic: string, value: string): Promise<void> {
+  const resource = { type: 2, name: topic };
+  await withAdmin(liveConfig(), async (admin) => {
+    await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries: [{ name: 'max.message.bytes', value }] }] });
+    for (;;) {
+      const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ ...resource, configNames: ['max.message.bytes'] }] });
+      if (resources[0]?.configEntries[0]?.configValue === value) return;
+    }
+  });
+}
+
 describe('a table that cannot be carried', () => {
   test('stops alone, and is seen at /status, in the metrics and by dbmazz status; neither a kill nor a start anew changes that', async () => {
     {
@@ -81,13 +93,11 @@ describe('a table that cannot be carried', () => {
     expect(await second.stop()).toMatchObject({ code: 0 });
   });
 
-  test('for its size stops before the broker refuses it, with the topic, its limit and what to raise', async () => {
+  test('for its size stops before the broker refuses it, with the topic, its limit and what to raise; once that is raised it goes on as a signal asks', async () => {
     await using source = start();
     await source.said('snapshot: done');
     const topic = `${bench.name}.public.orders`;
-    await withAdmin(liveConfig(), async (admin) =>
-      admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries: [{ name: 'max.message.bytes', value: '1048588' }] }] }),
-    );
+    await limitTo(topic, '1048588');
     const text = (bytes: number) => `(SELECT string_agg(md5(n::text), '') FROM generate_series(1, ${Math.ceil(bytes / 32)}) n)`;
     // Two that fit, though not into one batch, then one that does not.
     await bench.query(
@@ -99,6 +109,15 @@ describe('a table that cannot be carried', () => {
     });
     await untilPublished('lines', 'insert 1');
     expect(await published('orders')).toEqual(['insert 1', 'insert 2']);
+
+    await limitTo(topic, '2000000');
+    const { stdout } = await run(process.execPath, ['cli/dbmazz.ts', 'snapshot', '--source', bench.name, '--tables', 'public.orders', '--wait']);
+    expect(stdout).toContain('Done: 4 rows of public.orders.');
+    await bench.query(`INSERT INTO orders VALUES (5, 5, '')`);
+    await untilPublished('orders', 'insert 5');
+    const again = ['insert 5', 'read 1', 'read 2', 'read 3', 'read 4', ...Array.from({ length: 4 }, () => 'truncate ')];
+    expect(await published('orders')).toEqual(['insert 1', 'insert 2', ...again]);
+    expect(await status()).toMatchObject({ state: 'streaming', stopped: {} });
   });
 });
 

@@ -50,6 +50,8 @@ export interface SnapshotRequest {
   readonly type: string;
   readonly state: 'waiting' | 'running' | 'done' | 'stopped' | 'refused';
   readonly tables: readonly string[];
+  /** Those of them that had stopped: they begin anew, and nothing else is read of them for it. */
+  readonly anew?: readonly string[] | undefined;
   readonly where: string | null;
   /** Rows that were read for it; of one with keys, the deletes that were published. */
   readonly rows: number;
@@ -172,6 +174,9 @@ export interface Source {
 
   /** This progress of the snapshot is durable, with all records before it: what was in flight for it no longer is. */
   stored?(snapshot: SnapshotProgress): void;
+
+  /** Tables of which nothing more is published, also for what the topics could not carry: nothing of them needs to be handed on. */
+  stopped?(tables: StoppedTables): void;
 
   /** What the database still keeps for this source, for status and metrics. */
   lag(): Promise<SourceLag>;

@@ -17,7 +17,7 @@ interface KnownTables {
   /** Without those that have stopped. */
   readonly tables: () => readonly CatalogTable[];
   readonly rules: SchemaRules;
-  readonly isStopped: (name: string) => boolean;
+  readonly stoppedTables: () => readonly CatalogTable[];
 }
 
 /** Whether a signal can be done, and for which tables. Throws only what has nothing to do with it. */
@@ -26,15 +26,21 @@ export async function judgeSignal(client: Client, signal: Signal, known: KnownTa
   if (signal.type !== 'snapshot') return { refused: `there is no signal of type ${JSON.stringify(signal.type)}: it is snapshot, pause, resume or stop` };
   if (signal.tables.length === 0) return { refused: 'it names no table' };
   if (signal.keys.length > 0 && signal.where !== null) return { refused: 'it has both keys and a condition' };
-  const wanted = known.tables().filter(({ ref }) => signal.tables.some((pattern) => isMatch(pattern, ref)));
-  const unknown = signal.tables.find((pattern) => !wanted.some(({ ref }) => isMatch(pattern, ref)));
-  if (unknown !== undefined && known.isStopped(unknown)) return { refused: `${unknown} has stopped: start once with ON_STOPPED_TABLE=snapshot` };
+  const isNamed = ({ ref }: CatalogTable) => signal.tables.some((pattern) => isMatch(pattern, ref));
+  const isWhole = signal.where === null && signal.keys.length === 0;
+  const [wanted, stopped] = [known.tables().filter(isNamed), known.stoppedTables().filter(isNamed)];
+  const [first] = stopped;
+  if (first !== undefined && !isWhole && wanted.length === 0)
+    return { refused: `${qualified(first.ref)} has stopped: it is read anew as a whole, or not at all` };
+  const unknown = signal.tables.find((pattern) => ![...wanted, ...stopped].some(({ ref }) => isMatch(pattern, ref)));
   if (unknown !== undefined) return { refused: `the source has no table ${unknown}` };
   const keyless = wanted.find((table) => topicKeyOf(table, known.rules).length === 0);
   if (keyless !== undefined) return { refused: `${qualified(keyless.ref)} has no key, so it cannot be read beside the stream` };
   const problem = keysProblem(wanted, signal.keys, known.rules);
   if (problem !== undefined) return { refused: problem };
-  return (await conditionProblem(client, wanted, signal.where)) ?? { tables: wanted.map(({ ref }) => qualified(ref)) };
+  const anew = isWhole ? stopped.map(({ ref }) => qualified(ref)) : [];
+  const tables = [...wanted.map(({ ref }) => qualified(ref)), ...anew];
+  return (await conditionProblem(client, wanted, signal.where)) ?? { tables, ...(anew.length === 0 ? {} : { anew }) };
 }
 
 function keysProblem(tables: readonly CatalogTable[], keys: Signal['keys'], rules: SchemaRules): string | undefined {

@@ -47,14 +47,16 @@ export function planSnapshot(tables: readonly CatalogTable[], before: SnapshotPr
     const known = before?.tables[name];
     if (known === undefined) return [name, { ...FRESH, expectedRows }];
     // Also of one that is still to be read: the stream may have brought rows of it that are gone by now.
-    return [name, again.has(name) ? { ...FRESH, state: 'running', startsOver: true, expectedRows } : known];
+    if (again.has(name)) return [name, { ...FRESH, state: 'running', startsOver: true, expectedRows }];
+    return [name, known.startsOver ? { ...known, expectedRows } : known];
   });
   return { ...before, tables: Object.fromEntries(entries) };
 }
 
 /** With SNAPSHOT_MODE=never: only what was asked for by a signal is read. */
 export function withoutFirst(before: SnapshotProgress | null): SnapshotProgress {
-  const entries = Object.entries(before?.tables ?? {}).filter(([, { state, request }]) => state === 'done' || request !== undefined);
+  const isAsked = (name: string) => before?.requests?.some(({ state, anew }) => state === 'waiting' && anew?.includes(name) === true) === true;
+  const entries = Object.entries(before?.tables ?? {}).filter(([name, { state, request }]) => state === 'done' || request !== undefined || isAsked(name));
   return { ...before, tables: Object.fromEntries(entries) };
 }
 

@@ -85,7 +85,10 @@ export interface SnapshotterOptions {
   readonly progress: SnapshotProgress;
   /** The tables of the source, as the catalogue has them, without those that have stopped. */
   readonly tables: () => readonly CatalogTable[];
-  readonly isStopped: (name: string) => boolean;
+  /** Those that have. */
+  readonly stoppedTables: () => readonly CatalogTable[];
+  /** Takes note that these go on. */
+  readonly lift: (names: readonly string[]) => void;
   /** Whether changes may have been written to a table before they were published, by transactions that are not over. */
   readonly mayHaveWriters: boolean;
   /** The version of a table that is current on the stream, where this one says the same. */
@@ -151,6 +154,10 @@ export class Snapshotter {
   readonly #workers = new Set<Promise<void>>();
   #isStarted = false;
   #isStopped = false;
+  /** Nothing more is begun: the source is about to set up anew. */
+  #isLeaving = false;
+  #storedAge = 0;
+  #waiting: { readonly age: number; readonly resolve: () => void } | undefined;
   #progress: SnapshotProgress;
 
   constructor(options: SnapshotterOptions) {
@@ -231,25 +238,46 @@ export class Snapshotter {
     }
   }
 
-  /** Does what a signal asks for, at a place of the stream of its own. */
+  /**
+   * Does what a signal asks for, at a place of the stream of its own. Tables that had stopped go on with the next set-up of the
+   * source, which passes over their changes until then: so nothing is read of them before, and `SETUP_CHANGED` is thrown once it is stored.
+   */
   async signal(signal: Signal): Promise<void> {
     await this.#withClient(async (client) => {
       const verdict = await judgeSignal(client, signal, this.#options);
+      const { anew = [] } = 'refused' in verdict ? {} : verdict;
       const answer = 'refused' in verdict ? `refused: ${verdict.refused}` : 'taken';
-      await this.#changeAtMark(client, nothing, (progress) => applySignal(progress, signal, verdict, Date.now()));
+      const age = await this.#changeAtMark(client, nothing, (progress) => {
+        this.#isLeaving ||= anew.length > 0;
+        this.#options.lift(anew);
+        return applySignal(progress, signal, verdict, Date.now());
+      });
       this.#options.log.info({ id: signal.id, type: signal.type, tables: signal.tables, answer }, 'a signal came');
+      if (anew.length === 0) return;
+      await this.#untilStored(age);
+      throw new CdcError('SETUP_CHANGED', `${anew.join(', ')} had stopped, and is to go on behind a new snapshot.`);
     });
   }
 
   /** Reads a part of a table, once nothing else is read of the table. */
   async readPart(part: TablePart): Promise<void> {
-    await this.#withClient(async (client) => this.#changeAtMark(client, nothing, (progress) => addPart(progress, part, Date.now())));
+    await this.#withClient(async (client) => void (await this.#changeAtMark(client, nothing, (progress) => addPart(progress, part, Date.now()))));
     if (this.#isStopped) throw new CdcError('CONNECTION_LOST', `The snapshot ended before ${part.id} was asked for.`);
+  }
+
+  /** Until progress of that age is durable. */
+  async #untilStored(age: number): Promise<void> {
+    if (this.#storedAge >= age) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting = { age, resolve };
+    await Promise.race([promise, this.#stopped.promise]);
   }
 
   /** Chunks up to this progress are durable: their workers take the next ones. */
   stored(snapshot: SnapshotProgress): void {
     const age = this.#ages.get(snapshot) ?? 0;
+    this.#storedAge = Math.max(this.#storedAge, age);
+    if (this.#waiting !== undefined && this.#waiting.age <= age) this.#waiting.resolve();
     const behind = this.#handedOn.findIndex((entry) => entry.age > age);
     for (const { chunk, rest } of this.#handedOn.splice(0, behind < 0 ? Infinity : behind)) chunk.passed.resolve(rest);
   }
@@ -279,7 +307,7 @@ export class Snapshotter {
   }
 
   #hasWork(): boolean {
-    if (this.#progress.isPaused === true) return false;
+    if (this.#isLeaving || this.#progress.isPaused === true) return false;
     return openTables(this.#progress).some((name) => !this.#planning.has(name) && this.#queues.get(name)?.hasFree !== false);
   }
 
@@ -306,7 +334,7 @@ export class Snapshotter {
 
   /** The tables come one after the other, each with all workers. */
   #take(): Task | PlanTask | undefined {
-    if (this.#progress.isPaused === true) return undefined;
+    if (this.#isLeaving || this.#progress.isPaused === true) return undefined;
     for (const name of openTables(this.#progress)) {
       const queue = this.#queues.get(name);
       const range = queue?.take(splitFile(this.#workerLimit));
@@ -368,19 +396,20 @@ export class Snapshotter {
     });
   }
 
-  /** Changes what is to be done, where the stream has come to: so that it is stored in its place. */
-  async #changeAtMark(client: Client, records: (position: string) => CdcRecord[], change: (progress: SnapshotProgress) => SnapshotProgress): Promise<void> {
-    const [id, passed] = [randomUUID(), Promise.withResolvers<void>()];
+  /** Changes what is to be done, where the stream has come to: so that it is stored in its place. Gives the age of the progress that has it first. */
+  async #changeAtMark(client: Client, records: (position: string) => CdcRecord[], change: (progress: SnapshotProgress) => SnapshotProgress): Promise<number> {
+    const [id, passed] = [randomUUID(), Promise.withResolvers<number>()];
     this.#changes.set(id, (position) => {
       this.#changes.delete(id);
       const published = records(position);
       this.#setProgress(change(this.#progress));
+      const age = this.#age;
       this.#options.publish({ records: published, bytes: 0, snapshot: this.#progress });
       this.#wake();
-      passed.resolve();
+      passed.resolve(age);
     });
     await client.query(WRITE_MARK, [markPrefix(this.#options.config), id]);
-    await Promise.race([passed.promise, this.#stopped.promise]);
+    return (await Promise.race([passed.promise, this.#stopped.promise])) ?? 0;
   }
 
   #setProgress(progress: SnapshotProgress): void {

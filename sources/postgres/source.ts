@@ -4,7 +4,7 @@ import type { Client } from 'pg';
 import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint, Emit, RecordBatch, Signal, SlotHealth, SnapshotProgress, Source, SourceLag } from '../../shared/connector/source.ts';
-import { carryingOf, stopsTable } from '../../shared/connector/stopped-table.ts';
+import { carryingOf, type StoppedTables, stopsTable } from '../../shared/connector/stopped-table.ts';
 import { CdcError, isCdcError, isTooLong, tooLong } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
@@ -66,6 +66,8 @@ export class PostgresSource implements Source {
   #missed: readonly TableRef[] = [];
   /** Tables that were stopped, and are so no longer. */
   #lifted: readonly TableRef[] = [];
+  /** The same by name, and those that go on with the next set-up. */
+  readonly #goingOn = new Set<string>();
   #stream: ReplicationStream | undefined;
   #snapshotter: Snapshotter | undefined;
   #client: Client | undefined;
@@ -180,6 +182,20 @@ export class PostgresSource implements Source {
     this.#snapshotter?.stored(snapshot);
   }
 
+  stopped(tables: StoppedTables): void {
+    for (const [name, stop] of Object.entries(tables)) {
+      // What was committed before one was lifted still has it.
+      if (this.#goingOn.has(name) || !this.#stops.adopt(name, stop)) continue;
+      this.#snapshotter?.leaveOut(name);
+      this.#passOver(name);
+    }
+  }
+
+  #passOver(name: string): void {
+    const id = this.#tables?.find(name)?.id;
+    if (id !== undefined) this.#reader.stop(id, name);
+  }
+
   async lag(): Promise<SourceLag> {
     const slot = await this.#slotHealth();
     const bytes = slot?.confirmed == null ? null : Math.max(0, slot.current - slot.confirmed);
@@ -220,8 +236,13 @@ export class PostgresSource implements Source {
     return { ...snapshot, tables: { ...snapshot?.tables, ...Object.fromEntries(lifted) } };
   }
 
-  #lift(table: string): void {
+  #goOn(table: string): void {
+    this.#goingOn.add(table);
     this.#stops.lift(table);
+  }
+
+  #lift(table: string): void {
+    this.#goOn(table);
     if (this.#config.settings.SNAPSHOT_MODE !== 'never') return;
     this.#context.log.warn({ table }, 'the table goes on without what was passed over while it was stopped, since SNAPSHOT_MODE is never');
   }
@@ -248,8 +269,7 @@ export class PostgresSource implements Source {
   #onUnreadable(table: string, error: unknown): boolean {
     if (!stopsTable(error)) return false;
     this.#onStop(table, this.#reader.nextPosition, error);
-    const id = this.#requireTables().find(table)?.id;
-    if (id !== undefined) this.#reader.stop(id, table);
+    this.#passOver(table);
     return true;
   }
 
@@ -355,7 +375,8 @@ export class PostgresSource implements Source {
       log: this.#context.log,
       progress: isRead ? planSnapshot(tables, this.#withLifted(from.snapshot), this.#missed) : withoutFirst(from.snapshot),
       tables: () => this.#going(this.#requireTables().tables),
-      isStopped: (name) => this.#stops.positionOf(name) !== undefined,
+      stoppedTables: () => this.#requireTables().tables.filter(({ ref }) => this.#stops.positionOf(`${ref.schema}.${ref.name}`) !== undefined),
+      lift: (names) => names.forEach((name) => this.#goOn(name)),
       adopt: (version) => this.#requireTables().adopt(version),
       publish: (batch) => this.#publishChunk(batch),
       emit: (batch) => this.#emitBatch(batch),

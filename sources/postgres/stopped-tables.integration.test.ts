@@ -145,6 +145,72 @@ describe('a table that has stopped', () => {
     expect([next.stopped, new Replay([...run.records, ...next.records]).rows('public.t')]).toEqual([{}, ended]);
   });
 
+  describe('begins anew when a signal asks for it', () => {
+    let offset = 0;
+    const ask = async (run: SourceRun, tables: readonly string[], where: string | null = null) =>
+      run.source.signal?.({ id: `request ${++offset}`, type: 'snapshot', tables, where, keys: [], offset });
+    const answer = (run: SourceRun) => run.snapshot?.requests?.find(({ id }) => id === `request ${offset}`);
+
+    async function openStopped(settings: Readonly<Record<string, string>> = {}, sql?: string) {
+      const bench = await open(sql);
+      await bench.query('INSERT INTO t SELECT n, n FROM generate_series(1, 300) n; INSERT INTO u VALUES (1)');
+      const run = await bench.start(settings);
+      if (settings['SNAPSHOT_MODE'] === undefined) await bench.snapshotDone(run);
+      await bench.query(`UPDATE t SET n = 'NaN' WHERE id = 5; DELETE FROM t WHERE id > 200`);
+      await bench.caughtUp(run);
+      expect(Object.keys(run.stopped)).toEqual(['public.t']);
+      return { bench, run, [Symbol.asyncDispose]: async () => bench[Symbol.asyncDispose]() };
+    }
+
+    /** The source as it sets up anew by itself. */
+    async function again({ bench, run }: Awaited<ReturnType<typeof openStopped>>, settings: Readonly<Record<string, string>> = {}): Promise<SourceRun> {
+      const checkpoint = await run.stop();
+      await bench.slotIsFree();
+      return bench.start(settings, checkpoint);
+    }
+
+    test('behind a truncate, while the others go on; the request is done once all of it is read', async () => {
+      await using all = await openStopped();
+      const { bench, run } = all;
+      await bench.query('UPDATE t SET n = 7 WHERE id = 5');
+      await expect(ask(run, ['public.t'])).rejects.toMatchObject({ code: 'SETUP_CHANGED', action: 'retry' });
+      expect([run.stopped, answer(run)]).toMatchObject([{}, { state: 'waiting', tables: ['public.t'] }]);
+      await bench.query('INSERT INTO t VALUES (1000, 1); DELETE FROM t WHERE id = 1; INSERT INTO u VALUES (2)');
+      const next = await again(all, { SNAPSHOT_CHUNK_SIZE: '50' });
+      await bench.query('UPDATE t SET n = 8 WHERE id = 1000');
+      await bench.snapshotDone(next);
+      await bench.caughtUp(next);
+      expect(answer(next)).toMatchObject({ state: 'done', rows: next.reads('public.t').length });
+      const records = [...run.records, ...next.records];
+      expect(records.filter(({ kind }) => kind === 'truncate')).toHaveLength(1);
+      expect(new Replay(records).rows('public.t')).toEqual(await bench.query('SELECT id, n::text FROM t ORDER BY id'));
+      expect([idsOf(next, 'public.u'), next.reads('public.u').length]).toEqual([[2], 0]);
+    });
+
+    test('also where no first snapshot was wanted, and where it has no key', async () => {
+      await using all = await openStopped(STREAM_ONLY, 'CREATE TABLE t (id int, n numeric(6, 2)); ALTER TABLE t REPLICA IDENTITY FULL');
+      const { bench, run } = all;
+      await bench.query('UPDATE t SET n = 7 WHERE id = 5');
+      await expect(ask(run, ['public.*'])).rejects.toMatchObject({ code: 'SETUP_CHANGED' });
+      const next = await again(all, STREAM_ONLY);
+      await next.until(() => answer(next)?.state === 'done', 'the request');
+      await bench.caughtUp(next);
+      expect(next.reads('public.t')).toHaveLength(200);
+    });
+
+    test('and is refused where its cause is still there, and with a condition', async () => {
+      await using all = await openStopped();
+      const { run } = all;
+      await ask(run, ['public.t'], 'id < 5');
+      expect(answer(run)).toMatchObject({ state: 'refused', reason: 'public.t has stopped: it is read anew as a whole, or not at all' });
+      await expect(ask(run, ['public.t'])).rejects.toMatchObject({ code: 'SETUP_CHANGED' });
+      const next = await again(all);
+      await next.until(() => next.stopped['public.t'] !== undefined, 'the table to stop again');
+      await next.until(() => answer(next)?.state === 'refused', 'the answer');
+      expect(answer(next)).toMatchObject({ reason: 'public.t was stopped' });
+    });
+  });
+
   test('stays stopped where the setting that changed bears on nothing that is carried, and is forgotten where TABLES leaves it out', async () => {
     await using bench = await open();
     const run = await bench.start(STREAM_ONLY);

@@ -30,10 +30,15 @@ export class TableStops {
 
   /** The first reason counts. */
   stop(name: string, error: CdcError, position: SourcePosition): void {
-    if (this.#stopped.has(name)) return;
-    const stop = toStoppedTable(error, position, this.#settings);
+    this.adopt(name, toStoppedTable(error, position, this.#settings));
+  }
+
+  /** Takes over what stopped a table elsewhere; false where it is known. */
+  adopt(name: string, stop: StoppedTable): boolean {
+    if (this.#stopped.has(name)) return false;
     this.#stopped.set(name, stop);
     this.#news = { ...this.#news, [name]: stop };
+    return true;
   }
 
   /** From here on the table is published again. */

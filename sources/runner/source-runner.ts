@@ -75,6 +75,7 @@ async function attempt(run: SourceRun, lag: LagWatch, healthy: () => void): Prom
     onCommitted: (commit) => {
       if (commit.position !== null) source.acknowledge(commit.position);
       if (commit.snapshot !== null) source.stored?.(commit.snapshot);
+      source.stopped?.(commit.stopped);
       stops.tell(commit.stopped);
       status.committed(commit);
       healthy();

@@ -68,6 +68,30 @@ describe('a request', () => {
   });
 });
 
+describe('a request for a table that had stopped', () => {
+  const asked = (progress: SnapshotProgress, tables: readonly string[]) => applySignal(progress, signal('one', { tables }), { tables, anew: ['public.c'] }, 0);
+
+  test('begins it as a first snapshot, behind a truncate, which no stop ends; then it is done, with its rows', () => {
+    const begun = asked(BEFORE, ['public.c']);
+    expect([begun.tables['public.c'], states(begun)]).toMatchObject([{ state: 'running', startsOver: true, rest: null }, { one: 'waiting' }]);
+    const stopped = applySignal(begun, signal('two', { type: 'stop' }), { tables: [] }, 0);
+    expect([openTables(stopped), states(stopped)]).toEqual([['public.c'], { one: 'stopped', two: 'done' }]);
+    expect(end(begun, 'public.c', 5).requests).toMatchObject([{ state: 'done', rows: 5 }]);
+  });
+
+  test('and for others reads these once it is whole, and it but once', () => {
+    const whole = end(asked(BEFORE, ['public.a', 'public.c']), 'public.c', 5);
+    expect([openTables(whole), states(whole)]).toEqual([['public.a'], { one: 'running' }]);
+    expect(end(whole, 'public.a', 2).requests).toMatchObject([{ state: 'done', rows: 7 }]);
+  });
+
+  test('is refused where that stops again', () => {
+    expect(refuseTable(asked(BEFORE, ['public.c']), 'public.c', 'public.c was stopped').requests).toMatchObject([
+      { state: 'refused', reason: 'public.c was stopped' },
+    ]);
+  });
+});
+
 describe('a stop', () => {
   test('ends requests that are open, and no first snapshot', () => {
     const asked = ask(ask({ tables: { 'public.a': running, 'public.b': done } }, 'one', ['public.a']), 'two', ['public.b']);

@@ -3,8 +3,8 @@ import type { Signal, SnapshotProgress, SnapshotRequest, TableProgress } from '.
 /** Requests that are over and still shown. */
 const KEPT = 20;
 
-/** What a source found when it looked at a signal. */
-export type Verdict = { readonly tables: readonly string[] } | { readonly refused: string };
+/** What a source found when it looked at a signal. `anew`: those of the tables that had stopped. */
+export type Verdict = { readonly tables: readonly string[]; readonly anew?: readonly string[] | undefined } | { readonly refused: string };
 
 /** The progress after a signal: with an answer to it, its place noted, and what can begin at once begun. */
 export function applySignal(progress: SnapshotProgress, signal: Signal, verdict: Verdict, nowMs: number): SnapshotProgress {
@@ -12,9 +12,16 @@ export function applySignal(progress: SnapshotProgress, signal: Signal, verdict:
   const { id, type, where, keys } = signal;
   const answer = { id, type, where, rows: 0, takenAtMs: nowMs };
   if ('refused' in verdict) return withRequest(noted, { ...answer, state: 'refused', tables: signal.tables, reason: verdict.refused });
-  if (type === 'snapshot') return startWaiting(withRequest(noted, { ...answer, ...keysOf(keys), state: 'waiting', tables: verdict.tables, reason: null }));
+  if (type === 'snapshot')
+    return startWaiting(withRequest(beginAnew(noted, verdict.anew), { ...answer, ...keysOf(keys), ...verdict, state: 'waiting', reason: null }));
   const done = withRequest(noted, { ...answer, state: 'done', tables: [], reason: null });
   return type === 'stop' ? stopRequests(done) : { ...done, isPaused: type === 'pause' };
+}
+
+/** As a first snapshot, which no stop of requests ends: the topics have a gap until it is whole. */
+function beginAnew(progress: SnapshotProgress, names: readonly string[] = []): SnapshotProgress {
+  const table: TableProgress = { state: 'running', rows: 0, expectedRows: 0, rest: null, startsOver: true, note: null };
+  return names.length === 0 ? progress : { ...progress, tables: { ...progress.tables, ...Object.fromEntries(names.map((name) => [name, table])) } };
 }
 
 /** The progress with a part of a table that is to be read; as it was where that was asked for before. */
@@ -61,8 +68,10 @@ function startWaiting(progress: SnapshotProgress): SnapshotProgress {
   let next = progress;
   for (const request of progress.requests ?? []) {
     if (request.state !== 'waiting' || request.tables.some((name) => (next.tables[name]?.state ?? 'done') !== 'done')) continue;
-    const tables = Object.fromEntries(request.tables.map((name) => [name, beginning(next.tables[name], request)]));
-    next = { ...changed(next, { ...request, state: 'running' }), tables: { ...next.tables, ...tables } };
+    const [anew, again] = [request.anew ?? [], request.tables.filter((name) => request.anew?.includes(name) !== true)];
+    const rows = anew.reduce((sum, name) => sum + (next.tables[name]?.rows ?? 0), request.rows);
+    const tables = Object.fromEntries(again.map((name) => [name, beginning(next.tables[name], request)]));
+    next = { ...changed(next, { ...request, rows, state: again.length === 0 ? 'done' : 'running' }), tables: { ...next.tables, ...tables } };
   }
   return next;
 }
@@ -107,7 +116,9 @@ function stopRequests(progress: SnapshotProgress): SnapshotProgress {
 
 /** The progress after a request that cannot be done; of which table it is told. */
 export function refuseTable(progress: SnapshotProgress, name: string, reason: string): SnapshotProgress {
-  const request = progress.requests?.find((other) => other.state === 'running' && other.id === requestOf(progress.tables[name]));
+  const request = progress.requests?.find(
+    (other) => isOpen(other) && (other.anew?.includes(name) === true || (other.state === 'running' && other.id === requestOf(progress.tables[name]))),
+  );
   return request === undefined ? progress : startWaiting(endRequest(progress, { ...request, state: 'refused', reason }));
 }
 
