@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { deleteTopics } from '../test/contract/kafka-topics.ts';
 import { PostgresBench } from '../test/contract/postgres-source-bench.ts';
 import { SourceProcess } from '../test/contract/source-process.ts';
@@ -89,4 +89,39 @@ test('one that TABLES names and that cannot be taken is no surprise: it stops th
   await using source = new SourceProcess({ ...settings(), TABLES: 'public.t,public.odd' });
   expect(await source.ended()).toBe(3);
   expect(source.log).toContain('Column p of public.odd');
+});
+
+test('under a publication of all tables too, one that cannot be taken and came while the source was down is left out; one that was published is not', async () => {
+  await using all = await PostgresBench.open();
+  onTestFinished(async () => deleteTopics(all.name));
+  await all.query(
+    'CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE PUBLICATION everything FOR ALL TABLES WITH (publish_via_partition_root = true)',
+  );
+  const own = { ...settings(), SOURCE_NAME: all.name, SOURCE_URL: all.url, SOURCE_PUBLICATION_NAME: 'everything' };
+  {
+    await using source = new SourceProcess(own);
+    await source.said('snapshot: done');
+    await source.stop();
+  }
+  await all.query(
+    `CREATE TABLE keyless (a int); INSERT INTO keyless VALUES (1); CREATE TYPE pair AS (a int, b int); CREATE TABLE odd (id int PRIMARY KEY, p pair); INSERT INTO odd VALUES (1)`,
+  );
+  {
+    await using source = new SourceProcess(own);
+    await source.said('New tables are not taken yet. Table public.keyless');
+    await source.said('New tables are not taken yet. Column p of public.odd');
+    await source.said('going on where the topics stand');
+    await all.query(
+      'ALTER TABLE keyless REPLICA IDENTITY FULL; ALTER TABLE odd DROP p; CREATE TABLE w (id int PRIMARY KEY); UPDATE keyless SET a = 2; INSERT INTO w VALUES (1)',
+    );
+    await source.said(' came into being, and TABLES asks for it');
+    await source.said('snapshot: done');
+    for (const table of ['keyless', 'odd', 'w']) while ((await readCommitted(liveConfig(), [`${all.name}.public.${table}`])).length === 0);
+    expect(source.count('"level":50')).toBe(0);
+    await source.stop();
+  }
+  await all.query('ALTER TABLE t DROP CONSTRAINT t_pkey');
+  await using source = new SourceProcess(own);
+  expect(await source.ended()).toBe(3);
+  expect(source.log).toContain('Table public.t has no primary key');
 });

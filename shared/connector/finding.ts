@@ -14,4 +14,6 @@ export interface Finding {
   readonly table?: string | undefined;
   /** Tables that are new, and without which it would not be: a source that goes on leaves them out until it is put right. */
   readonly without?: readonly string[] | undefined;
+  /** Whether they may have been published all the same: then it is for the topics to tell whether they are new. */
+  readonly mayBeKnown?: boolean | undefined;
 }

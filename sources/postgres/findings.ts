@@ -5,7 +5,7 @@ import { carriedColumns, type CatalogTable, columnPath, keyOf, type SchemaRules,
 import { columnProblems, namedColumnProblems, type UniqueKeys } from './column-findings.ts';
 import type { PostgresSourceConfig } from './config.ts';
 import { serviceOf } from './managed-services.ts';
-import { isNew, publicationProblems } from './publication-findings.ts';
+import { isNew, mayBeNew, publicationProblems } from './publication-findings.ts';
 import type { PublicationState, TablePlan } from './publication-plan.ts';
 import { quoteTable } from './statements.ts';
 import { toDataType } from './types.ts';
@@ -81,10 +81,12 @@ export function allProblems(state: State): readonly Finding[] {
   ];
 }
 
-/** What is wrong with one table; it is new where it is not published yet, and not asked for by its name. */
-function ofTable({ ref }: CatalogTable, { config, plans }: State, findings: readonly Finding[]): readonly Finding[] {
-  const plan = plans.find(({ table }) => table.ref === ref);
-  return plan === undefined || findings.length === 0 || !isNew(plan, config) ? findings : findings.map((finding) => ({ ...finding, without: [nameOf(ref)] }));
+/** What is wrong with one table; it may be new where it is not published by name yet, and not asked for by its own. */
+function ofTable({ ref }: CatalogTable, { config, plans, publication }: State, findings: readonly Finding[]): readonly Finding[] {
+  const plan = findings.length === 0 ? undefined : plans.find(({ table }) => table.ref === ref);
+  if (plan === undefined) return findings;
+  const mayBeKnown = mayBeNew(plan, config, publication);
+  return mayBeKnown || isNew(plan, config) ? findings.map((finding) => ({ ...finding, without: [nameOf(ref)], mayBeKnown })) : findings;
 }
 
 /** Of a server that is too old nothing else can be asked. */

@@ -35,6 +35,15 @@ export function isNew({ table, change }: TablePlan, { tablePatterns }: PostgresS
   return change === 'add' && !tablePatterns.includes(nameOf(table));
 }
 
+/**
+ * The same of one that is published since it came into being, as one of all tables or of a schema; only the topics tell whether they
+ * have it. Without a snapshot they do not.
+ */
+export function mayBeNew({ table, change }: TablePlan, { tablePatterns, settings }: PostgresSourceConfig, publication: PublicationState | undefined): boolean {
+  const isPartOfAll = change === 'none' && publication?.shapes.has(nameOf(table)) === false;
+  return isPartOfAll && settings.SNAPSHOT_MODE !== 'never' && !tablePatterns.includes(nameOf(table));
+}
+
 function rightProblems({ publication, plans, config, version, user }: PublicationCheck): Finding[] {
   const added = plans.filter(({ change }) => change === 'add');
   if (added.length === 0) return [];

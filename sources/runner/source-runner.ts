@@ -125,10 +125,16 @@ async function check(source: Source, publisher: Publisher, log: Logger): Promise
   if (errors.some(({ table, without }) => table === undefined && without === undefined)) throwIfErrors(findings);
   const checkpoint = errors.length === 0 ? undefined : await publisher.peek();
   if (checkpoint === undefined) throwIfErrors(findings);
-  const ofNew = source.leaveOut === undefined ? [] : errors.filter(({ without }) => without !== undefined);
+  const ofNew = source.leaveOut === undefined ? [] : errors.filter((finding) => isOfNew(finding, checkpoint));
   throwIfErrors(errors.filter((finding) => !ofNew.includes(finding) && !isKnown(finding, checkpoint)));
   for (const { message, remedy, without: tables } of ofNew) log.warn({ remedy, tables }, `New tables are not taken yet. ${message}`);
   return ofNew.flatMap(({ without = [] }) => without);
+}
+
+/** Whether the finding is of tables alone that the source has not published yet. */
+function isOfNew({ without, mayBeKnown = false }: Finding, checkpoint: Checkpoint | undefined): boolean {
+  const isUnknown = (table: string) => checkpoint?.snapshot != null && !(table in checkpoint.snapshot.tables) && !(table in (checkpoint.stopped ?? {}));
+  return without !== undefined && (!mayBeKnown || without.every(isUnknown));
 }
 
 /** Whether the finding is of a table that the source has published. */
