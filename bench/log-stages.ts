@@ -2,7 +2,7 @@ import type { Bench, BenchContext } from './bench.ts';
 import { BenchDatabase } from './database.ts';
 import { debeziumStages } from './stages/debezium.ts';
 import { avroStage, nowhereStage } from './stages/in-process.ts';
-import { findRecvlogical, recvlogicalStage } from './stages/recvlogical.ts';
+import { findRecvlogical, recvlogicalBinaryStage, recvlogicalStage } from './stages/recvlogical.ts';
 import { compressedStage, sourceStage } from './stages/source-process.ts';
 import type { Stage, StageResult } from './stages/stage.ts';
 import { describeStages } from './table.ts';
@@ -39,7 +39,7 @@ export const backlogBench: Bench = {
 };
 
 function stagesOf({ options, say }: BenchContext): readonly Stage[] {
-  const limit = findRecvlogical() === undefined ? [] : [recvlogicalStage];
+  const limit = findRecvlogical() === undefined ? [] : [recvlogicalStage, recvlogicalBinaryStage];
   if (limit.length === 0) say('pg_recvlogical is not installed: install PostgreSQL’s client programs to have the limit beside it');
   const own = options.stages === 'all' ? [nowhereStage, avroStage, sourceStage, compressedStage] : [sourceStage];
   return [...limit, ...own, ...(options.peers.includes('debezium') ? debeziumStages : [])];

@@ -7,7 +7,18 @@ import type { Stage, StageInput, StageResult } from './stage.ts';
 const SAMPLE_MS = 20;
 
 /** The limit: what one walsender gives to a client that only writes bytes to a file. */
-export const recvlogicalStage: Stage = { name: 'pg_recvlogical', about: 'log to a file, PostgreSQL’s own client: the limit of one walsender', run };
+export const recvlogicalStage: Stage = {
+  name: 'pg_recvlogical',
+  about: 'log to a file, PostgreSQL’s own client: the limit of one walsender',
+  run: (input) => run(input, []),
+};
+
+/** The source reads binary values where all types allow it: this is its own limit then. */
+export const recvlogicalBinaryStage: Stage = {
+  name: 'pg_recvlogical, binary',
+  about: 'the same with values in binary form',
+  run: (input) => run(input, ['-o', 'binary=true']),
+};
 
 /** Path of the tool, or undefined where PostgreSQL's client programs are not installed. */
 export function findRecvlogical(): string | undefined {
@@ -17,7 +28,7 @@ export function findRecvlogical(): string | undefined {
   return [...onPath, ...installed].find((path) => existsSync(path));
 }
 
-async function run(input: StageInput): Promise<StageResult> {
+async function run(input: StageInput, options: readonly string[]): Promise<StageResult> {
   const tool = findRecvlogical();
   if (tool === undefined) throw new Error('pg_recvlogical is not installed: it comes with the PostgreSQL client programs');
   const startedAt = performance.now();
@@ -33,6 +44,7 @@ async function run(input: StageInput): Promise<StageResult> {
       'proto_version=1',
       '-o',
       `publication_names=${input.publication}`,
+      ...options,
       '-f',
       '/dev/null',
       '--endpos',
