@@ -475,9 +475,12 @@ export class PostgresSource implements Source {
     this.#commits.push({ transaction, ordinal, endLsn: parseLsn(end) });
   }
 
-  /** What comes again after a restart says nothing new, and may have been confirmed without a trace by an earlier version. */
+  /**
+   * What comes again after a restart says nothing new, and may have been confirmed without a trace by an earlier version; but of the
+   * transaction in which it began only a part may have been published.
+   */
   #reach(transaction: string, end: string): void {
-    if (transaction > this.#begin) this.#log?.reach(end);
+    if (transaction >= this.#begin) this.#log?.reach(end);
   }
 
   /** Everything before this place of the log was handed on. */

@@ -96,6 +96,35 @@ describe('after a restart', () => {
     expect(second.changes('public.t').map(({ after }) => after?.values()[0])).toEqual([3, 4]);
   });
 
+  test('from a position inside a transaction, its end is stored before the slot may forget it', async () => {
+    await using bench = await table();
+    const first = await bench.start(STREAM_ONLY);
+    await bench.caughtUp(first);
+    const { log } = first.checkpoint;
+    first.acknowledges = false;
+    await bench.query('INSERT INTO t VALUES (1), (2), (3), (4)');
+    await bench.query(`INSERT INTO t SELECT n, 'some text ' || n FROM generate_series(5, 100000) n`);
+    await bench.caughtUp(first);
+    await first.stop();
+    await bench.slotIsFree();
+    // It ends within the second transaction, which has no place of its own yet.
+    const second = await bench.prepare(STREAM_ONLY, { position: first.changes('public.t')[1]?.position as SourcePosition, snapshot: null, log });
+    second.start();
+    // One batch after the other.
+    await second.until(() => {
+      second.release();
+      second.hold();
+      return second.records.some(({ kind }) => kind === 'commit');
+    }, 'the end of the transaction');
+    second.acknowledges = false;
+    const { checkpoint } = second;
+    await second.stop();
+    await bench.slotIsFree();
+    const third = await bench.start(STREAM_ONLY, checkpoint);
+    await bench.caughtUp(third);
+    expect(third.changes('public.t').at(-1)?.after?.values()[0]).toBe(100_000);
+  });
+
   test('a slot that is gone means history lost, not a new beginning', async () => {
     await using bench = await table();
     const run = await bench.start(STREAM_ONLY);
