@@ -255,6 +255,12 @@ describe('fields of the envelope', () => {
     EnvelopeEncoder.forgetLarge();
     expect(held()).toBeLessThan(100_000);
   });
+
+  test('its rows are not kept', () => {
+    const fields = fieldsOf('u', rowOf(1, 'a', 'b'), rowOf(1, 'b', 'b'));
+    encoder.value(SCOPE, fields);
+    expect([fields.before, fields.after]).toEqual([null, null]);
+  });
 });
 
 test('the decimals of this test are written as they should be', () => {
