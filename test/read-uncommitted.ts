@@ -1,6 +1,5 @@
 import { createCluster, READ_UNCOMMITTED } from '../topics/kafka/kafkajs-internals.ts';
 import type { KafkaConfig } from '../topics/kafka/connection.ts';
-import type { FetchedRecord } from '../topics/kafka/fetched-record.ts';
 import type { ReadRecord } from './live-topics.ts';
 
 export interface RawRecord extends ReadRecord {
@@ -24,12 +23,12 @@ export async function readUncommitted(config: KafkaConfig, topics: readonly stri
           ...FETCH,
           topics: [{ topic, partitions: [{ partition, fetchOffset: String(next), maxBytes: FETCH.maxBytes }] }],
         });
-        const fetched = responses[0]?.partitions[0] as unknown as { readonly highWatermark: string; readonly messages: readonly FetchedRecord[] };
+        const fetched = responses[0]?.partitions[0] as (typeof responses)[number]['partitions'][number];
         end = Number(fetched.highWatermark);
         for (const { key, value, headers, offsetNumber: offset, isControlRecord: isMark } of fetched.messages) {
           if (offset >= next) records.push({ topic, partition, offset, key: isMark ? null : key, value: isMark ? null : value, headers, isMark });
         }
-        next = Math.max(next, ...fetched.messages.slice(-1).map(({ offsetNumber }) => offsetNumber + 1));
+        next = Math.max(next, (fetched.messages.at(-1)?.offsetNumber ?? -1) + 1);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { crc32c } from '@node-rs/crc32';
 import { type Compression, decompress } from '../topics/kafka/compression.ts';
+import type { FetchedRecord, PackedRecords } from '../topics/kafka/fetched-record.ts';
 import { ABSENT, rangeOf, RecordBatchBuilder, type RecordHeader } from '../topics/kafka/record-batch.ts';
 
 export interface WantedRecord {
@@ -87,14 +88,14 @@ export async function decodeByKafkajs(bytes: Buffer): Promise<DecodedBatch> {
 }
 
 /** A partition's part of a fetch's answer, whose length stands before it, among `beside` more bytes of other partitions. */
-export async function decodeAnswer(bytes: Buffer, beside = 0): Promise<readonly DecodedRecord[]> {
-  const decode = require('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js') as (decoder: object) => Promise<readonly DecodedRecord[]>;
+export async function decodeAnswer(bytes: Buffer, beside = 0): Promise<PackedRecords> {
+  const decode = require('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js') as (decoder: object) => Promise<PackedRecords>;
   const length = Buffer.alloc(4);
   length.writeInt32BE(bytes.length);
   return decode(new KafkaDecoder(Buffer.concat([length, bytes, Buffer.alloc(beside)])));
 }
 
 /** Decodes with what is in place of it now. */
-export async function decodeByOurs(bytes: Buffer): Promise<{ readonly records: readonly DecodedRecord[] }> {
-  return { records: await decodeAnswer(bytes) };
+export async function decodeByOurs(bytes: Buffer): Promise<{ readonly records: readonly FetchedRecord[] }> {
+  return { records: [...(await decodeAnswer(bytes))] };
 }

@@ -2,7 +2,8 @@ import { createMemoryLog } from './memory-logger.ts';
 import { liveSettings } from './live-topics.ts';
 import type { Environment } from '../shared/config/options.ts';
 import type { CdcError } from '../shared/errors/cdc-error.ts';
-import { type AssignedPartition, type ChangeRecord, type Delivery, type RefusedRecord, type StoredOffset, Subscriber } from '../topics/subscriber.ts';
+import type { ChangeRecord } from '../shared/record/record.ts';
+import { type AssignedPartition, type Delivery, type RefusedRecord, type StoredOffset, Subscriber } from '../topics/subscriber.ts';
 
 export interface MemberOptions {
   readonly groupId: string;
@@ -100,7 +101,8 @@ export class TestMember {
   }
 
   #note({ topic, partition, records, origins, nextOffset }: Delivery): void {
-    const delivered = [...origins].map((origin, index) => ({ record: records[index] as ChangeRecord, partition, origin }));
+    const changes = [...records];
+    const delivered = Array.from(origins, (origin, index) => ({ record: changes[index] as ChangeRecord, partition, origin }));
     this.records.set(topic, [...(this.records.get(topic) ?? []), ...delivered]);
     this.ends.set(`${topic}/${partition}`, { topic, partition, offset: nextOffset });
     this.#wake();

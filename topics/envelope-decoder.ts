@@ -1,12 +1,20 @@
 import { CdcError } from '../shared/errors/cdc-error.ts';
-import { parsePosition, type SourcePosition } from '../shared/record/position.ts';
-import type { RowKind, RowRecord, TruncateRecord } from '../shared/record/record.ts';
-import { Row } from '../shared/record/row.ts';
-import { RowReader } from '../shared/record/row-reader.ts';
+import { ChangePacker, KIND_CODES, NO_ROW, type UnpackedChange } from '../shared/record/packed-changes.ts';
+import type { ChangeRecord } from '../shared/record/record.ts';
+import { isAbsentAt, RowReader, skipRow, skipSized, skipVarint } from '../shared/record/row-reader.ts';
 import type { TableSchema } from '../shared/record/table-schema.ts';
 import { fieldNames } from './avro/table-schemas.ts';
 
-const KINDS: Record<string, RowKind> = { c: 'insert', u: 'update', d: 'delete', r: 'read' };
+/** By the letter that stands for it in `op`. */
+const KINDS: ReadonlyMap<number, number> = new Map([
+  [letter('c'), KIND_CODES.insert],
+  [letter('u'), KIND_CODES.update],
+  [letter('d'), KIND_CODES.delete],
+  [letter('r'), KIND_CODES.read],
+  [letter('t'), KIND_CODES.truncate],
+]);
+/** A length of one, as text has it before it. */
+const ONE = 2;
 
 /**
  * Reads the values of a table topic that were written with one schema. Rows stay bytes of the record's own memory;
@@ -17,7 +25,18 @@ export class EnvelopeDecoder {
   readonly #topic: string;
   readonly #reader = new RowReader(Buffer.alloc(0));
   readonly #columnByField: ReadonlyMap<string, number>;
-  readonly #meta: DecodedMeta = { positionAt: 0, committedAt: 0, version: 0 };
+  /** The one that was read last. */
+  readonly #change: UnpackedChange = {
+    kind: 0,
+    beforeStart: NO_ROW,
+    beforeEnd: 0,
+    afterStart: NO_ROW,
+    afterEnd: 0,
+    positionAt: 0,
+    committedAt: 0,
+    version: 0,
+    unchanged: null,
+  };
 
   constructor(table: TableSchema, topic: string) {
     this.table = table;
@@ -25,15 +44,20 @@ export class EnvelopeDecoder {
     this.#columnByField = new Map(fieldNames(table).map((name, index) => [name, index]));
   }
 
+  /** A single record. As `decodeInto`. */
+  decode(bytes: Buffer, start: number, end = bytes.length): ChangeRecord {
+    const packer = new ChangePacker(1);
+    this.decodeInto(packer, bytes, start, end);
+    return packer.finish().at(0) as ChangeRecord;
+  }
+
   /**
    * The Avro bytes from `start` to `end`, which others may follow. Throws `PARSE_FAILED` where they are more or less than
-   * one record. Positions are read when they are asked for.
+   * one record, and then adds nothing. Positions are read when they are asked for.
    */
-  decode(bytes: Buffer, start: number, end = bytes.length): RowRecord | TruncateRecord {
+  decodeInto(packer: ChangePacker, bytes: Buffer, start: number, end: number): void {
     try {
-      const record = this.#decode(bytes, start);
-      if (this.#reader.position !== end) throw new RangeError('the record does not end where its layout ends');
-      return record;
+      if (this.#read(bytes, start) !== end) throw new RangeError('the record does not end where its layout ends');
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new CdcError('PARSE_FAILED', `A record of ${this.#topic} does not have the layout of its schema.`, {
@@ -41,59 +65,42 @@ export class EnvelopeDecoder {
         context: { topic: this.#topic },
       });
     }
+    packer.add(this.table, bytes, this.#change);
   }
 
-  #decode(bytes: Buffer, start: number): RowRecord | TruncateRecord {
-    const reader = this.#reader;
-    reader.reset(bytes, start);
-    const beforeStart = this.#rowStart();
-    const beforeEnd = reader.position;
-    const afterStart = this.#rowStart();
-    const afterEnd = reader.position;
-    for (let text = 0; text < 3; text++) reader.skipSized();
-    reader.skipVarint();
-    const committedAt = reader.position;
-    reader.skipVarint();
-    for (let text = 0; text < 4; text++) reader.skipSized();
-    if (reader.isPresent()) reader.skipSized();
-    const positionAt = reader.position;
-    reader.skipSized();
-    const op = this.#op();
-    reader.skipVarint();
-    this.#skipTransaction();
-    const version = Number(reader.long());
-    const unchanged = this.#unchanged();
-    if (op === 't')
-      return { kind: 'truncate', table: this.table, position: positionIn(bytes, positionAt), committedAtMicros: longIn(bytes, committedAt), version };
-    const kind = KINDS[op];
-    if (kind === undefined) throw new RangeError(`no op ${op}`);
-    const before = beforeStart < 0 ? null : new Row(this.table, bytes, beforeStart, beforeEnd, null);
-    const after = afterStart < 0 ? null : new Row(this.table, bytes, afterStart, afterEnd, unchanged);
-    const meta = this.#meta;
-    meta.positionAt = positionAt;
-    meta.committedAt = committedAt;
-    meta.version = version;
-    return new DecodedRow(kind, before, after, meta);
+  /** Gives where the record ends. */
+  #read(bytes: Buffer, start: number): number {
+    const change = this.#change;
+    let at = this.#readRows(bytes, start);
+    for (let text = 0; text < 3; text++) at = skipSized(bytes, at);
+    change.committedAt = skipVarint(bytes, at);
+    at = skipVarint(bytes, change.committedAt);
+    for (let text = 0; text < 4; text++) at = skipSized(bytes, at);
+    at = isAbsentAt(bytes, at) ? at + 1 : skipSized(bytes, at + 1);
+    change.positionAt = at;
+    at = skipSized(bytes, at);
+    change.kind = kindAt(bytes, at);
+    if (change.kind !== KIND_CODES.truncate && change.beforeStart === NO_ROW && change.afterStart === NO_ROW) throw new RangeError('a change without a row');
+    at = skipVarint(bytes, at + 2);
+    at = isAbsentAt(bytes, at) ? at + 1 : skipVarint(bytes, skipVarint(bytes, skipSized(bytes, at + 1)));
+    this.#reader.reset(bytes, at);
+    change.version = Number(this.#reader.long());
+    change.unchanged = this.#unchanged();
+    return this.#reader.position;
   }
 
-  /** Where the row begins that stands here, or -1; moves behind it. */
-  #rowStart(): number {
-    if (!this.#reader.isPresent()) return -1;
-    const start = this.#reader.position;
-    this.#reader.skipRow(this.table);
-    return start;
-  }
-
-  #op(): string {
-    const length = this.#reader.int();
-    return length === 1 ? String.fromCharCode(this.#reader.byte()) : '';
-  }
-
-  #skipTransaction(): void {
-    if (!this.#reader.isPresent()) return;
-    this.#reader.skipSized();
-    this.#reader.skipVarint();
-    this.#reader.skipVarint();
+  /** Where the old row and the new one lie; gives where they end. */
+  #readRows(bytes: Buffer, start: number): number {
+    const { table } = this;
+    const change = this.#change;
+    const hasBefore = !isAbsentAt(bytes, start);
+    change.beforeStart = hasBefore ? start + 1 : NO_ROW;
+    change.beforeEnd = hasBefore ? skipRow(bytes, start + 1, table) : start + 1;
+    const hasAfter = !isAbsentAt(bytes, change.beforeEnd);
+    const at = change.beforeEnd + 1;
+    change.afterStart = hasAfter ? at : NO_ROW;
+    change.afterEnd = hasAfter ? skipRow(bytes, at, table) : at;
+    return change.afterEnd;
   }
 
   #unchanged(): readonly number[] | null {
@@ -110,54 +117,12 @@ export class EnvelopeDecoder {
   }
 }
 
-/** What a record keeps beside its rows. One for all records of a decoder: each copies it. */
-interface DecodedMeta {
-  positionAt: number;
-  committedAt: number;
-  version: number;
+function kindAt(bytes: Buffer, at: number): number {
+  const kind = bytes[at] === ONE ? KINDS.get(bytes[at + 1] as number) : undefined;
+  if (kind === undefined) throw new RangeError('no such op');
+  return kind;
 }
 
-/** A row record that reads its position and its time only when it is asked for them: sinks want those of a batch's last one. */
-class DecodedRow implements RowRecord {
-  readonly kind: RowKind;
-  readonly before: Row | null;
-  readonly after: Row | null;
-  readonly version: number;
-  readonly #positionAt: number;
-  readonly #committedAt: number;
-
-  constructor(kind: RowKind, before: Row | null, after: Row | null, { positionAt, committedAt, version }: DecodedMeta) {
-    this.kind = kind;
-    this.before = before;
-    this.after = after;
-    this.version = version;
-    this.#positionAt = positionAt;
-    this.#committedAt = committedAt;
-  }
-
-  get table(): TableSchema {
-    return this.#image.table;
-  }
-
-  get position(): SourcePosition {
-    return positionIn(this.#image.bytes, this.#positionAt);
-  }
-
-  get committedAtMicros(): number {
-    return longIn(this.#image.bytes, this.#committedAt);
-  }
-
-  get #image(): Row {
-    return this.after ?? (this.before as Row);
-  }
-}
-
-function longIn(bytes: Buffer, at: number): number {
-  return Number(new RowReader(bytes, at).long());
-}
-
-function positionIn(bytes: Buffer, at: number): SourcePosition {
-  const position = parsePosition(new RowReader(bytes, at).string());
-  if (position === undefined) throw new CdcError('PARSE_FAILED', 'A record has no position that can be read.');
-  return position;
+function letter(text: string): number {
+  return text.charCodeAt(0);
 }

@@ -2,14 +2,14 @@ import type { CommonSettings } from '../shared/config/common-options.ts';
 import { CdcError, isCdcError } from '../shared/errors/cdc-error.ts';
 import type { Logger } from '../shared/observe/log.ts';
 import { pause } from '../shared/process/run-process.ts';
-import type { RowRecord, TruncateRecord } from '../shared/record/record.ts';
+import { ChangePacker, type PackedChanges } from '../shared/record/packed-changes.ts';
 import type { TableSchema } from '../shared/record/table-schema.ts';
 import { Registry } from './avro/registry.ts';
 import { parseTableSchema } from './avro/table-schemas.ts';
 import { schemaIdOf, WIRE_HEADER_BYTES } from './avro/wire-format.ts';
 import { EnvelopeDecoder } from './envelope-decoder.ts';
 import { type KafkaConfig, kafkaConfig } from './kafka/connection.ts';
-import { type FetchedRecord, PackedRecords } from './kafka/fetched-record.ts';
+import { FetchedRecord, type PackedRecords, RECORD_PLACES, RecordPicker, type RecordRun, VALUE_START } from './kafka/fetched-record.ts';
 import { type FetchedRecords, GroupConsumer } from './kafka/group-consumer.ts';
 import type { AssignedPartition, PartitionOffset, StoredOffset } from './kafka/group-offsets.ts';
 import { TopicAdmin } from './kafka/topic-admin.ts';
@@ -21,20 +21,19 @@ export type { AssignedPartition, PartitionOffset, StoredOffset } from './kafka/g
 const LOOK_INTERVAL_MS = 5000;
 const FIRST_LOOK_INTERVAL_MS = 1000;
 
-/** What a table topic holds. */
-export type ChangeRecord = RowRecord | TruncateRecord;
-
 export interface Delivery {
   readonly topic: string;
   readonly partition: number;
   /** In order; tombstones are left out. */
-  readonly records: readonly ChangeRecord[];
+  readonly records: PackedChanges;
   /** The same records as Kafka has them: offset, key and value. */
   readonly origins: PackedRecords;
   readonly bytes: number;
   /** What to commit once these records, and all before them, are durable. */
   readonly nextOffset: bigint;
   readonly lag: number;
+  /** To be called by those who will never look at these records and origins again: their memory is then used for others. */
+  readonly release?: (() => void) | undefined;
 }
 
 export interface SubscriberHandlers {
@@ -212,13 +211,16 @@ export class Subscriber {
   #missingSchemas({ messages, topic }: FetchedRecords): readonly number[] {
     const missing = new Set<number>();
     let last = -1;
-    for (const { bytes, valueStart, valueEnd } of messages) {
-      // What is not framed is refused where it is decoded.
-      if (valueEnd - valueStart < WIRE_HEADER_BYTES || bytes[valueStart] !== 0) continue;
-      const id = schemaIdOf(bytes, topic, valueStart);
-      if (id === last) continue;
-      last = id;
-      if (!this.#decoders.has(id)) missing.add(id);
+    for (const { bytes, places, from, end } of messages.runs) {
+      for (let at = from * RECORD_PLACES + VALUE_START; at < end * RECORD_PLACES; at += RECORD_PLACES) {
+        const start = places[at] as number;
+        // What is not framed is refused where it is decoded.
+        if ((places[at + 1] as number) - start < WIRE_HEADER_BYTES || bytes[start] !== 0) continue;
+        const id = schemaIdOf(bytes, topic, start);
+        if (id === last) continue;
+        last = id;
+        if (!this.#decoders.has(id)) missing.add(id);
+      }
     }
     return [...missing];
   }
@@ -246,35 +248,50 @@ export class Subscriber {
 
   #deliver({ topic, partition, messages, nextOffset, lag }: FetchedRecords): Promise<void> | undefined {
     const { handlers } = this.#options;
-    const skipped = this.#skipped.get(topic);
-    const records: ChangeRecord[] = [];
-    const origins = new PackedRecords(messages.length);
-    let bytes = 0;
-    for (const message of messages) {
-      if (message.valueEnd < message.valueStart || skipped?.has(placeOf(partition, message)) === true) continue;
-      try {
-        records.push(this.#decode(topic, message));
-        origins.add(message);
-      } catch (error) {
-        if (records.length > 0) void handlers.deliver({ topic, partition, records, origins, bytes, nextOffset: BigInt(message.offsetNumber), lag });
-        return this.#refuse(topic, error, { partition, origin: message });
-      }
-      bytes += message.valueEnd - message.valueStart;
-    }
-    return handlers.deliver({ topic, partition, records, origins, bytes, nextOffset, lag });
+    const unpacked = this.#unpack({ topic, partition, messages });
+    const { records, origins, bytes, refused } = unpacked;
+    if (refused === undefined) return handlers.deliver({ topic, partition, records, origins, bytes, nextOffset, lag, release: messages.release });
+    // The refused one lies in the same memory, and may be asked for long after the others are written.
+    const { error, origin } = refused;
+    if (records.length > 0) void handlers.deliver({ topic, partition, records, origins, bytes, nextOffset: BigInt(origin.offsetNumber), lag });
+    return this.#refuse(topic, error, { partition, origin });
   }
 
-  #decode(topic: string, { bytes, valueStart, valueEnd }: FetchedRecord): ChangeRecord {
-    if (valueEnd - valueStart < WIRE_HEADER_BYTES)
-      throw new CdcError('PARSE_FAILED', `A record of ${topic} is not in Confluent's wire format.`, { context: { topic } });
-    const id = schemaIdOf(bytes, topic, valueStart);
+  /** The changes up to the first record that cannot be read, if there is one. */
+  #unpack({ topic, partition, messages }: Pick<FetchedRecords, 'topic' | 'partition' | 'messages'>): Unpacked {
+    const packer = new ChangePacker(messages.length);
+    const picker = new RecordPicker(messages.length);
+    const skipped = this.#skipped.get(topic);
+    let bytes = 0;
+    for (const run of messages.runs) {
+      for (let place = run.from; place < run.end; place++) {
+        const at = place * RECORD_PLACES + VALUE_START;
+        const length = (run.places[at + 1] as number) - (run.places[at] as number);
+        if (length < 0 || (skipped !== undefined && skipped.has(placeOf(partition, new FetchedRecord(run, place))))) continue;
+        try {
+          this.#decode(topic, run, at, packer);
+        } catch (error) {
+          return { records: packer.finish(), origins: picker.finish(), bytes, refused: { error, origin: new FetchedRecord(run, place) } };
+        }
+        picker.add(run, place);
+        bytes += length;
+      }
+    }
+    return { records: packer.finish(), origins: picker.finish(), bytes, refused: undefined };
+  }
+
+  #decode(topic: string, { bytes, places }: RecordRun, at: number, packer: ChangePacker): void {
+    const start = places[at] as number;
+    const end = places[at + 1] as number;
+    if (end - start < WIRE_HEADER_BYTES) throw new CdcError('PARSE_FAILED', `A record of ${topic} is not in Confluent's wire format.`, { context: { topic } });
+    const id = schemaIdOf(bytes, topic, start);
     if (id !== this.#lastId) {
       this.#lastDecoder = this.#decoders.get(id);
       this.#lastId = id;
     }
     if (this.#lastDecoder === undefined)
       throw this.#unreadable.get(id) ?? new CdcError('SCHEMA_INCOMPATIBLE', `A record of ${topic} has no readable schema.`, { context: { topic } });
-    return this.#lastDecoder.decode(bytes, valueStart + WIRE_HEADER_BYTES, valueEnd);
+    this.#lastDecoder.decodeInto(packer, bytes, start + WIRE_HEADER_BYTES, end);
   }
 
   #refuse(topic: string, error: unknown, refused: RefusedRecord): undefined {
@@ -284,6 +301,11 @@ export class Subscriber {
     this.#options.handlers.refuse(topic, error, refused);
     return undefined;
   }
+}
+
+/** What was fetched of a partition, as changes. */
+interface Unpacked extends Pick<Delivery, 'records' | 'origins' | 'bytes'> {
+  readonly refused: { readonly error: unknown; readonly origin: FetchedRecord } | undefined;
 }
 
 function isUnreadable(error: unknown): error is CdcError {

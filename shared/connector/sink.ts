@@ -1,5 +1,5 @@
 import type { SourcePosition } from '../record/position.ts';
-import type { CdcRecord } from '../record/record.ts';
+import type { Records } from '../record/record.ts';
 import type { TableSchema } from '../record/table-schema.ts';
 import type { Finding } from './finding.ts';
 
@@ -49,6 +49,7 @@ export interface CheckpointStore {
  * - When `writeBatch` resolves, the batch is durable in the target: the runner then commits the offsets. When it
  *   rejects, the same records may come again, alone or in another batch, and so may records that were written long
  *   ago. Writing them again changes nothing: a row with a higher `dbmazz_cdc_version` is never overwritten by a lower.
+ * - Nothing of the records is looked at once `writeBatch` has resolved: their memory is used for others then.
  * - A deleted row stays deleted when older changes of it are repeated.
  * - An unchanged value keeps what the target has; it never becomes null.
  * - An empty batch writes nothing and says so.
@@ -69,8 +70,11 @@ export interface Sink {
    */
   setup(schemas: readonly TableSchema[]): Promise<void>;
 
-  /** `checkpoint` is only given to sinks that have `checkpoints`, and to be kept with the batch or not at all. */
-  writeBatch(records: readonly CdcRecord[], checkpoint?: Checkpoint): Promise<SinkResult>;
+  /**
+   * The runner gives `PackedChanges`, whose records are made when they are come to; whoever has a few gives an array.
+   * `checkpoint` is only given to sinks that have `checkpoints`, and to be kept with the batch or not at all.
+   */
+  writeBatch(records: Records, checkpoint?: Checkpoint): Promise<SinkResult>;
 
   readonly checkpoints?: CheckpointStore;
 

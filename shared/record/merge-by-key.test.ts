@@ -1,7 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { lastByKey, mergeByKey } from './merge-by-key.ts';
-import type { CdcRecord, RowKind, RowRecord } from './record.ts';
+import { mergeByKey } from './merge-by-key.ts';
+import type { CdcRecord, RowKind } from './record.ts';
 import { RowWriter } from './row-writer.ts';
 import { TableSchema } from './table-schema.ts';
 import { UNCHANGED, type Value } from './value.ts';
@@ -136,25 +135,4 @@ test('a change without any row is refused, in so many words', () => {
     version: 1,
   };
   expect(() => mergeByKey([empty])).toThrow('a delete of public.t without a row');
-});
-
-describe('where the last record of each row is all there is to know', () => {
-  test('it is what merging leaves', () => {
-    const kinds = fc.constantFrom<RowKind>('insert', 'update', 'delete', 'read');
-    fc.assert(
-      fc.property(fc.array(fc.tuple(kinds, fc.nat(5)), { minLength: 1, maxLength: 40 }), (steps) => {
-        const batch = steps.map(([kind, id], version) => change(kind, version, [id, `${version}`, null]) as RowRecord);
-        expect(lastByKey(batch)).toEqual(mergeByKey(batch).rows.map(({ record }) => record));
-      }),
-    );
-  });
-
-  test.each<[string, readonly CdcRecord[]]>([
-    ['a truncate', [change('insert', 1, [1, 'a', 'x']), truncate(2)]],
-    ['an unchanged value', [change('update', 1, [1, 'a', UNCHANGED])]],
-    ['a table without a key', [change('insert', 1, [1, 'a', 'x'], KEYLESS)]],
-    ['nothing', []],
-  ])('not of %s', (_what, batch) => {
-    expect(lastByKey(batch as readonly RowRecord[])).toBeNull();
-  });
 });

@@ -1,5 +1,5 @@
 import { KeyIndex } from './key-index.ts';
-import { isRowRecord, type CdcRecord, type RowRecord, type TruncateRecord } from './record.ts';
+import { isRowRecord, type Records, type RowRecord } from './record.ts';
 import type { Row } from './row.ts';
 import type { TableSchema } from './table-schema.ts';
 import { UNCHANGED, type Value } from './value.ts';
@@ -30,7 +30,7 @@ interface Pending {
  * An unchanged value is taken from an earlier record of the same row in the batch where there is one. What comes
  * before a truncate, by version, is dropped. Records of other kinds are passed over. Of a table without a key nothing is merged.
  */
-export function mergeByKey(records: readonly CdcRecord[]): MergedBatch {
+export function mergeByKey(records: Pick<Records, 'length' | typeof Symbol.iterator>): MergedBatch {
   let truncatedBelow = 0;
   let pending: Pending[] = [];
   let index: KeyIndex | undefined;
@@ -46,22 +46,6 @@ export function mergeByKey(records: readonly CdcRecord[]): MergedBatch {
     }
   }
   return { truncatedBelow, rows: pending.map(toState) };
-}
-
-/**
- * The last record of each row where that is all that merging comes to, in the order in which rows were first seen; null
- * where it is more: a truncate, or a value that the database did not send. Makes nothing but the list.
- */
-export function lastByKey(records: readonly (RowRecord | TruncateRecord)[]): RowRecord[] | null {
-  const keyColumns = records[0]?.table.key.length ?? 0;
-  if (keyColumns === 0) return null;
-  const index = new KeyIndex(keyColumns, records.length);
-  const last: RowRecord[] = [];
-  for (const record of records) {
-    if (record.kind === 'truncate' || (record.after !== null && record.after.unchanged !== null)) return null;
-    last[index.numberOf(imageOf(record))] = record;
-  }
-  return last;
 }
 
 /** Empty at the beginning; after a truncate with the rows that it left. */

@@ -44,6 +44,16 @@ export interface TruncateRecord {
   readonly version: number;
 }
 
+/** Records in order: an array is one, and so is what keeps them in less memory (`PackedChanges`). */
+export interface Records extends Iterable<CdcRecord> {
+  readonly length: number;
+  /** A negative place counts from the end. */
+  at(place: number): CdcRecord | undefined;
+}
+
+/** What a table topic holds, and so what sinks are given. */
+export type ChangeRecord = RowRecord | TruncateRecord;
+
 /** From here on the rows of the table have this schema. */
 export interface SchemaChangeRecord {
   readonly kind: 'schemaChange';
@@ -68,6 +78,16 @@ export interface CommitRecord {
 export interface HeartbeatRecord {
   readonly kind: 'heartbeat';
   readonly position: SourcePosition;
+}
+
+export function isChange(record: CdcRecord): record is ChangeRecord {
+  return record.kind === 'truncate' || isRowRecord(record);
+}
+
+/** The table of a batch. */
+export function tableOf(records: Iterable<CdcRecord>): TableSchema | undefined {
+  for (const record of records) if ('table' in record) return record.table;
+  return undefined;
 }
 
 export function isRowRecord(record: CdcRecord): record is RowRecord {

@@ -42,15 +42,7 @@ export class RowReader {
   }
 
   skipRow(table: TableSchema): void {
-    const { skips } = table;
-    const bytes = this.#bytes;
-    let at = this.position;
-    for (let index = 0; index < skips.length; index++) {
-      const skip = skips[index] as number;
-      if (skip < 0) at = skipValue(bytes, at, ~skip);
-      else at = isAbsentAt(bytes, at) ? at + 1 : skipValue(bytes, at + 1, skip);
-    }
-    this.position = at;
+    this.position = skipRow(this.#bytes, this.position, table);
   }
 
   /** The branch of a union of null and a type. */
@@ -87,20 +79,6 @@ export class RowReader {
 
   skip(type: DataType): void {
     this.position = skipValue(this.#bytes, this.position, skipCodeOf(type));
-  }
-
-  /** Passes over bytes or text. */
-  skipSized(): void {
-    this.position = skipValue(this.#bytes, this.position, SKIP_SIZED);
-  }
-
-  /** Passes over an integer. */
-  skipVarint(): void {
-    this.position = skipValue(this.#bytes, this.position, SKIP_VARINT);
-  }
-
-  byte(): number {
-    return this.#byte();
   }
 
   int(): number {
@@ -236,23 +214,46 @@ export function isAbsentAt(bytes: Buffer, at: number): boolean {
   return branch === 0;
 }
 
+/** Where a row ends that starts at `at`. Throws `RangeError` past the end of the bytes. */
+export function skipRow(bytes: Buffer, start: number, { skips }: TableSchema): number {
+  let at = start;
+  for (let index = 0; index < skips.length; index++) {
+    const skip = skips[index] as number;
+    if (skip < 0) at = skipValue(bytes, at, ~skip);
+    else at = isAbsentAt(bytes, at) ? at + 1 : skipValue(bytes, at + 1, skip);
+  }
+  return at;
+}
+
 /** Where a value ends that starts at `at`. Throws `RangeError` past the end of the bytes. */
 export function skipValue(bytes: Buffer, at: number, code: number): number {
+  if (code === SKIP_SIZED) return skipSized(bytes, at);
+  if (code === SKIP_VARINT) return skipVarint(bytes, at);
   if (code >= SKIP_ARRAY) return skipArray(bytes, at, code - SKIP_ARRAY);
-  let end = at + code - SKIP_FIXED;
-  if (code < SKIP_FIXED) {
-    let byte = bytes[at] as number;
-    end = at + 1;
-    let zigzag = byte & 0x7f;
-    for (let shift = 7; byte > 0x7f; shift += 7) {
-      byte = bytes[end++] as number;
-      zigzag |= (byte & 0x7f) << shift;
-    }
-    if (code === SKIP_SIZED) {
-      if ((zigzag & 1) === 1) throw new RangeError('a negative length');
-      end += zigzag >>> 1;
-    }
+  return within(bytes, at + code - SKIP_FIXED);
+}
+
+/** The same for bytes or text. */
+export function skipSized(bytes: Buffer, at: number): number {
+  let byte = bytes[at] as number;
+  let zigzag = byte & 0x7f;
+  let end = at + 1;
+  for (let shift = 7; byte > 0x7f; shift += 7) {
+    byte = bytes[end++] as number;
+    zigzag |= (byte & 0x7f) << shift;
   }
+  if ((zigzag & 1) === 1) throw new RangeError('a negative length');
+  return within(bytes, end + (zigzag >>> 1));
+}
+
+/** The same for an integer. */
+export function skipVarint(bytes: Buffer, at: number): number {
+  let end = at;
+  while ((bytes[end] as number) > 0x7f) end++;
+  return within(bytes, end + 1);
+}
+
+function within(bytes: Buffer, end: number): number {
   if (end > bytes.length) throw new RangeError('the row ends too early');
   return end;
 }

@@ -59,22 +59,7 @@ export class Row {
 
   /** Where each key column's bytes lie, in key order: pairs of start and end, written into `ranges`. */
   keyRanges(ranges: Int32Array): void {
-    const { skips, key } = this.table;
-    let at = this.start;
-    let missing = key.length;
-    for (let index = 0; missing > 0; index++) {
-      const skip = skips[index] as number;
-      if (skip < 0) {
-        const end = skipValue(this.bytes, at, ~skip);
-        const place = key.indexOf(index) * 2;
-        ranges[place] = at;
-        ranges[place + 1] = end;
-        at = end;
-        missing--;
-      } else {
-        at = this.bytes[at] === 0 ? at + 1 : skipValue(this.bytes, at + 1, skip);
-      }
-    }
+    keyRangesAt(this.table, this.bytes, this.start, ranges);
   }
 
   /** The key as text that is equal exactly for equal keys; '' for a table without a key. For maps, not for people. */
@@ -87,5 +72,23 @@ export class Row {
       text += this.bytes.latin1Slice(ranges[place], ranges[place + 1]);
     }
     return text;
+  }
+}
+
+/** The same of a row that starts at `start`. */
+export function keyRangesAt({ skips, key, keyPlaces }: TableSchema, bytes: Buffer, start: number, ranges: Int32Array): void {
+  let at = start;
+  let missing = key.length;
+  for (let index = 0; missing > 0; index++) {
+    const skip = skips[index] as number;
+    if (skip < 0) {
+      const place = (keyPlaces[index] as number) * 2;
+      ranges[place] = at;
+      at = skipValue(bytes, at, ~skip);
+      ranges[place + 1] = at;
+      missing--;
+    } else {
+      at = bytes[at] === 0 ? at + 1 : skipValue(bytes, at + 1, skip);
+    }
   }
 }

@@ -39,6 +39,8 @@ export class TableSchema {
   readonly layout: readonly ColumnLayout[];
   /** How to pass over each column (`skipCodeOf`), inverted for key columns, which have no branch before them. */
   readonly skips: Int8Array;
+  /** The place of each column in the key, -1 for the others. */
+  readonly keyPlaces: Int16Array;
   readonly fingerprint: string;
   /** `schema.name`, as settings, messages and topics write it. */
   readonly qualifiedName: string;
@@ -51,6 +53,7 @@ export class TableSchema {
     this.key = definition.key;
     this.layout = definition.columns.map((column, index) => layoutOf(column, definition.key.includes(index)));
     this.skips = Int8Array.from(this.layout, ({ type, isKey }) => (isKey ? ~skipCodeOf(type) : skipCodeOf(type)));
+    this.keyPlaces = Int16Array.from(this.columns, (_, index) => definition.key.indexOf(index));
     this.qualifiedName = `${definition.schema}.${definition.name}`;
     this.fingerprint = JSON.stringify([this.database, this.schema, this.name, this.columns, this.key]);
   }

@@ -2,7 +2,7 @@ import type { ConnectorContext, SinkConnector } from '../../shared/connector/con
 import type { Finding } from '../../shared/connector/finding.ts';
 import type { Sink, SinkCapabilities, SinkResult } from '../../shared/connector/sink.ts';
 import type { Logger } from '../../shared/observe/log.ts';
-import type { CdcRecord } from '../../shared/record/record.ts';
+import { type Records, tableOf } from '../../shared/record/record.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { Client, type TargetTable } from './client.ts';
 import { resolveConfig, targetNameOf, TEMPLATE_OPTIONS, type TemplateConfig } from './config.ts';
@@ -49,9 +49,9 @@ class TemplateSink implements Sink {
     for (const schema of schemas) await this.#setUp(schema);
   }
 
-  async writeBatch(records: readonly CdcRecord[]): Promise<SinkResult> {
+  async writeBatch(records: Records): Promise<SinkResult> {
     const lastPosition = records.at(-1)?.position ?? null;
-    const schema = records.find((record) => 'table' in record)?.table;
+    const schema = tableOf(records);
     if (schema === undefined) return { recordsWritten: 0, bytesWritten: 0, lastPosition };
     const target = await this.#targetOf(schema);
     const { statements, rows, bytes } = buildBatch({ records, schema, target, deleteMode: this.#config.deleteMode });

@@ -1,6 +1,6 @@
 import { META_COLUMNS } from '../../shared/connector/sink.ts';
 import { mergeByKey, type RowState } from '../../shared/record/merge-by-key.ts';
-import type { CdcRecord, RowKind } from '../../shared/record/record.ts';
+import type { Records, RowKind } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { UNCHANGED, type Value } from '../../shared/record/value.ts';
@@ -9,7 +9,7 @@ import type { Cells, Statement, StoredTable } from './memory-database.ts';
 import { type Cell, toCell, toColumn } from './types.ts';
 
 interface BatchInput {
-  readonly records: readonly CdcRecord[];
+  readonly records: Records;
   readonly schema: TableSchema;
   readonly target: TargetTable;
   readonly deleteMode: 'hard' | 'soft';
@@ -63,10 +63,10 @@ export function buildBatch({ records, schema, target, deleteMode }: BatchInput):
 }
 
 /** What rows had that this batch both changes and deletes: a row that is kept, marked, keeps its last values. */
-function passingRows(records: readonly CdcRecord[], last: readonly Change[], toChange: (state: RowState) => Change): readonly Change[] {
+function passingRows(records: Records, last: readonly Change[], toChange: (state: RowState) => Change): readonly Change[] {
   const deleted = new Set(last.filter(({ isDeleted }) => isDeleted).map(({ id }) => id));
   if (deleted.size === 0) return [];
-  const alive = mergeByKey(records.filter(({ kind }) => kind !== 'delete')).rows.map(toChange);
+  const alive = mergeByKey([...records].filter(({ kind }) => kind !== 'delete')).rows.map(toChange);
   return alive.filter(({ id }) => deleted.has(id));
 }
 

@@ -3,16 +3,18 @@ import type { Finding } from '../../shared/connector/finding.ts';
 import type { Sink, SinkCapabilities, SinkResult } from '../../shared/connector/sink.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Logger } from '../../shared/observe/log.ts';
-import { lastByKey, mergeByKey } from '../../shared/record/merge-by-key.ts';
-import type { CdcRecord, RowRecord, TruncateRecord } from '../../shared/record/record.ts';
-import { isRowRecord } from '../../shared/record/record.ts';
+import { lastByKey, type LastChanges } from '../../shared/record/last-by-key.ts';
+import { mergeByKey } from '../../shared/record/merge-by-key.ts';
+import { packRecords } from '../../shared/record/pack-records.ts';
+import { KIND_CODES, PackedChanges } from '../../shared/record/packed-changes.ts';
+import type { Records } from '../../shared/record/record.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { ClickHouseClient } from './client.ts';
 import { type ClickHouseConfig, targetNames } from './config.ts';
 import { prepareKeyed } from './keyed.ts';
 import { prepareKeyless } from './keyless.ts';
 import { saysTableChanged } from './errors.ts';
-import { encodeChanges, encodeRows } from './outgoing.ts';
+import { type Encoded, encodeChanges, encodeRows } from './outgoing.ts';
 import type { TablePlan } from './plan.ts';
 import { ensureDatabase, findProblems, prepareTable, readTimeRange, type SetupContext } from './setup.ts';
 import { buildDeleteBelow, buildInsert, buildSetComment, parseTruncatedBelow, withTruncatedBelow } from './statements.ts';
@@ -28,7 +30,6 @@ const CAPABILITIES: SinkCapabilities = {
   optimalFlushIntervalMs: 5000,
 };
 
-type Versioned = Pick<RowRecord, 'version'>;
 type Written = Omit<SinkResult, 'lastPosition'>;
 
 /** What is known of a target between two batches; forgotten after any failure, and read again. */
@@ -56,6 +57,8 @@ export class ClickHouseSink implements Sink {
   /** Sets the repetitions of this process apart: what an operator removed by hand can be replayed by the next one. */
   readonly #salt = randomBytes(8);
   #range: TimeRange | undefined;
+  /** Of a body that was sent: the next one is written into it. Else each would have V8 collect the whole heap. */
+  #memory: Buffer | undefined;
 
   constructor(config: ClickHouseConfig, log: Logger) {
     this.#config = config;
@@ -81,8 +84,8 @@ export class ClickHouseSink implements Sink {
   }
 
   /** Where somebody else altered the table meanwhile, it is looked at and written to once more. */
-  async writeBatch(records: readonly CdcRecord[]): Promise<SinkResult> {
-    const changes = records.every(isChange) ? records : records.filter(isChange);
+  async writeBatch(records: Records): Promise<SinkResult> {
+    const changes = records instanceof PackedChanges ? records : packRecords(records);
     const last = changes.at(-1);
     if (last === undefined) return { recordsWritten: 0, bytesWritten: 0, lastPosition: null };
     const written = await this.#writeOnce(last.table, changes).catch(async (error: unknown) => {
@@ -121,31 +124,31 @@ export class ClickHouseSink implements Sink {
   }
 
   /** A failure makes us look at the target again before the next attempt. */
-  async #writeOnce(schema: TableSchema, records: readonly (RowRecord | TruncateRecord)[]): Promise<Written> {
+  async #writeOnce(schema: TableSchema, changes: PackedChanges): Promise<Written> {
     const prepared = await this.#preparedFor(schema);
     try {
-      return await this.#write(prepared, records);
+      return await this.#write(prepared, changes);
     } catch (error) {
       this.#prepared.delete(prepared.plan.names.view);
       throw error;
     }
   }
 
-  async #write(prepared: PreparedTable, records: readonly (RowRecord | TruncateRecord)[]): Promise<Written> {
-    const changes = this.#lastChanges(records);
-    if (changes === null) return this.#writeMerged(prepared, records);
-    const { plan, truncatedBelow } = prepared;
-    const lasting = truncatedBelow === 0 ? changes : changes.filter(({ version }) => version >= truncatedBelow);
-    return this.#insert(plan, lasting, encodeChanges);
+  async #write(prepared: PreparedTable, changes: PackedChanges): Promise<Written> {
+    const last = this.#lastChanges(changes);
+    if (last === null) return this.#writeMerged(prepared, changes);
+    const memory = this.#memory;
+    this.#memory = undefined;
+    return this.#insert(prepared.plan, encodeChanges(prepared.plan, last, { fromVersion: prepared.truncatedBelow, memory }));
   }
 
   /** Where they say all there is to know of their rows: most batches go this way, which makes no object a row. */
-  #lastChanges(records: readonly (RowRecord | TruncateRecord)[]): readonly RowRecord[] | null {
-    if (this.#config.deleteMode === 'soft' && records.some(({ kind }) => kind === 'delete')) return null;
-    return lastByKey(records);
+  #lastChanges(changes: PackedChanges): LastChanges | null {
+    if (this.#config.deleteMode === 'soft' && changes.has(KIND_CODES.delete)) return null;
+    return lastByKey(changes);
   }
 
-  async #writeMerged(prepared: PreparedTable, records: readonly (RowRecord | TruncateRecord)[]): Promise<Written> {
+  async #writeMerged(prepared: PreparedTable, records: PackedChanges): Promise<Written> {
     const { plan } = prepared;
     const { deleteMode } = this.#config;
     const merged = mergeByKey(records);
@@ -153,7 +156,7 @@ export class ClickHouseSink implements Sink {
     const states = merged.rows.filter(({ record }) => record.version >= prepared.truncatedBelow);
     const input = { plan, states, records, deleteMode };
     const rows = plan.isKeyless ? await prepareKeyless(this.#client, input) : await prepareKeyed(this.#client, input);
-    return this.#insert(plan, rows, encodeRows);
+    return this.#insert(plan, encodeRows(plan, rows));
   }
 
   /** Rows go first, then the mark that keeps replays of them out: dying in between repeats the first. */
@@ -166,26 +169,22 @@ export class ClickHouseSink implements Sink {
     prepared.truncatedBelow = below;
   }
 
-  async #insert<Row extends Versioned>(plan: TablePlan, rows: readonly Row[], encode: (plan: TablePlan, rows: readonly Row[]) => Buffer): Promise<Written> {
-    if (rows.length === 0) return { recordsWritten: 0, bytesWritten: 0 };
-    const body = encode(plan, rows);
-    const deduplicationToken = this.#tokenOf(plan, rows);
+  async #insert(plan: TablePlan, { body, versions, memory }: Encoded): Promise<Written> {
+    const sent = versions.length;
+    if (sent === 0) return { recordsWritten: 0, bytesWritten: 0 };
+    const deduplicationToken = this.#tokenOf(plan, versions);
     const action = `writing to ${plan.table}`;
     const written = await this.#client.insert({ sql: buildInsert(plan.table), action, body, deduplicationToken });
-    if (written >= rows.length) return { recordsWritten: rows.length, bytesWritten: body.length };
-    throw new CdcError('TARGET_REFUSED', `ClickHouse accepted ${rows.length} rows for ${plan.table} and says that it wrote ${written}.`, {
-      context: { table: plan.schema.qualifiedName, sent: rows.length, written },
+    // Where the insert failed, part of the body may still be on its way.
+    this.#memory = memory;
+    if (written >= sent) return { recordsWritten: sent, bytesWritten: body.length };
+    throw new CdcError('TARGET_REFUSED', `ClickHouse accepted ${sent} rows for ${plan.table} and says that it wrote ${written}.`, {
+      context: { table: plan.schema.qualifiedName, sent, written },
     });
   }
 
   /** Of the changes that are written: no two changes of a table have one version. */
-  #tokenOf({ header }: TablePlan, rows: readonly Versioned[]): string {
-    const versions = new Float64Array(rows.length);
-    for (let index = 0; index < rows.length; index++) versions[index] = (rows[index] as Versioned).version;
+  #tokenOf({ header }: TablePlan, versions: Float64Array): string {
     return createHash('sha1').update(this.#salt).update(header).update(versions).digest('hex');
   }
-}
-
-function isChange(record: CdcRecord): record is RowRecord | TruncateRecord {
-  return record.kind === 'truncate' || isRowRecord(record);
 }

@@ -1,5 +1,5 @@
 import { mergeByKey, type RowState } from '../../shared/record/merge-by-key.ts';
-import type { CdcRecord } from '../../shared/record/record.ts';
+import type { Records } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import { UNCHANGED, type Value } from '../../shared/record/value.ts';
@@ -13,7 +13,7 @@ export interface KeyedInput {
   readonly plan: TablePlan;
   readonly states: readonly RowState[];
   /** The batch that the states were merged from. */
-  readonly records: readonly CdcRecord[];
+  readonly records: Records;
   readonly deleteMode: ClickHouseConfig['deleteMode'];
 }
 
@@ -48,8 +48,8 @@ function toRows({ states, records, deleteMode }: KeyedInput): OutgoingRow[] {
 }
 
 /** What a batch says of rows before it deletes them, by `keyText`. */
-function valuesBeforeDelete(records: readonly CdcRecord[]): ReadonlyMap<string, readonly Value[]> {
-  const { rows } = mergeByKey(records.filter(({ kind }) => kind !== 'delete'));
+function valuesBeforeDelete(records: Records): ReadonlyMap<string, readonly Value[]> {
+  const { rows } = mergeByKey([...records].filter(({ kind }) => kind !== 'delete'));
   return new Map(rows.map(({ record, values }) => [((record.after ?? record.before) as Row).keyText(), values]));
 }
 

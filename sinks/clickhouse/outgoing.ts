@@ -1,4 +1,6 @@
 import { CdcError } from '../../shared/errors/cdc-error.ts';
+import type { LastChanges } from '../../shared/record/last-by-key.ts';
+import { AFTER_END, AFTER_START, KIND_CODES, NO_ROW, type PackedChanges, PLACES, recordAt } from '../../shared/record/packed-changes.ts';
 import type { RowKind, RowRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { RowReader } from '../../shared/record/row-reader.ts';
@@ -26,11 +28,27 @@ export interface OutgoingRow {
   readonly rowId: number | null;
 }
 
-const OP_TYPES: Readonly<Record<RowKind, number>> = { insert: 0x63, update: 0x75, delete: 0x64, read: 0x72 };
+/** By the code of the kind (`KIND_CODES`): c, u, d, r. */
+const OP_TYPES = Uint8Array.of(0x63, 0x75, 0x64, 0x72);
 const META_BYTES = 11;
 
-/** The body of an insert. Throws `VALUE_OUT_OF_RANGE` or `RECORD_REJECTED` where a row cannot be written as it is. */
-export function encodeRows(plan: TablePlan, rows: readonly OutgoingRow[]): Buffer {
+/** The body of an insert, and the version of each of its rows. */
+export interface Encoded {
+  readonly body: Buffer;
+  readonly versions: Float64Array;
+  /** What the body lies in: for another one, when this one is sent. */
+  readonly memory: Buffer;
+}
+
+export interface EncodeOptions {
+  /** Changes below it are left out. */
+  readonly fromVersion: number;
+  /** That of a body that was sent before, to be used again. */
+  readonly memory?: Buffer | undefined;
+}
+
+/** Throws `VALUE_OUT_OF_RANGE` or `RECORD_REJECTED` where a row cannot be written as it is. */
+export function encodeRows(plan: TablePlan, rows: readonly OutgoingRow[]): Encoded {
   const out = bodyOf(
     plan,
     rows.reduce((sum, { image }) => sum + image.byteLength + META_BYTES, 0),
@@ -40,22 +58,42 @@ export function encodeRows(plan: TablePlan, rows: readonly OutgoingRow[]): Buffe
     const isPlain = !isKeyOnly && fetched === null;
     if (!isPlain || !plan.transcoder.write(out, image.bytes, image.start, image.end)) writeCells(out, plan, row);
     if (row.rowId !== null) out.int64(row.rowId);
-    writeMeta(out, row);
+    writeMeta(out, KIND_CODES[row.kind], row.isDeleted, row.version);
   }
-  return out.view();
+  return { body: out.view(), memory: out.memory, versions: Float64Array.from(rows, ({ version }) => version) };
 }
 
-/** The same of changes that say all there is to know of their rows, of a table with a key: nothing is made a row. A deleted row is its key. */
-export function encodeChanges(plan: TablePlan, changes: readonly RowRecord[]): Buffer {
-  let bytes = 0;
-  for (const { after } of changes) bytes += (after?.byteLength ?? 0) + META_BYTES;
-  const out = bodyOf(plan, bytes);
-  for (const change of changes) {
-    const { after } = change;
-    if (after === null || !plan.transcoder.write(out, after.bytes, after.start, after.end)) writeCells(out, plan, outgoingRow(change));
-    writeMeta(out, { kind: change.kind, isDeleted: after === null, version: change.version });
+/**
+ * The same of changes that say all there is to know of their rows, of a table with a key, from a version on: nothing is
+ * made a row. A deleted row is its key.
+ */
+export function encodeChanges(plan: TablePlan, { changes, isLast, count }: LastChanges, { fromVersion, memory }: EncodeOptions): Encoded {
+  const out = bodyOf(plan, bytesOf(changes), memory);
+  const versions = new Float64Array(count);
+  let [rows, next] = [0, 0];
+  for (const run of changes.runs) {
+    const { kinds, places } = run.numbers;
+    for (let place = run.from; place < run.end; place++) {
+      const version = run.numbers.versions[place] as number;
+      if (isLast[next++] === 0 || version < fromVersion) continue;
+      const [start, end] = [places[place * PLACES + AFTER_START] as number, places[place * PLACES + AFTER_END] as number];
+      const isDeleted = start === NO_ROW;
+      if (isDeleted || !plan.transcoder.write(out, run.bytes, start, end)) writeCells(out, plan, outgoingRow(recordAt(run, place) as RowRecord));
+      writeMeta(out, kinds[place] as number, isDeleted, version);
+      versions[rows++] = version;
+    }
   }
-  return out.view();
+  return { body: out.view(), memory: out.memory, versions: versions.subarray(0, rows) };
+}
+
+/** What their rows come to, with ours. */
+function bytesOf({ runs, length }: PackedChanges): number {
+  let bytes = length * META_BYTES;
+  for (const { numbers, from, end } of runs) {
+    const { places } = numbers;
+    for (let at = from * PLACES; at < end * PLACES; at += PLACES) bytes += (places[at + AFTER_END] as number) - (places[at + AFTER_START] as number);
+  }
+  return bytes;
 }
 
 function outgoingRow({ kind, version, after, before }: RowRecord): OutgoingRow {
@@ -63,18 +101,18 @@ function outgoingRow({ kind, version, after, before }: RowRecord): OutgoingRow {
   return { kind, version, isDeleted, image: (after ?? before) as Row, isKeyOnly: isDeleted, fetched: null, rowId: null };
 }
 
-function bodyOf({ header }: TablePlan, bytes: number): RowBinaryWriter {
-  const out = new RowBinaryWriter(header.length + bytes * 1.25);
+function bodyOf({ header }: TablePlan, bytes: number, memory?: Buffer): RowBinaryWriter {
+  const out = new RowBinaryWriter(header.length + bytes * 1.25, memory);
   out.raw(header, 0, header.length);
   return out;
 }
 
 /** What changed it as text of one letter, whether it is deleted, and the version. */
-function writeMeta(out: RowBinaryWriter, { kind, isDeleted, version }: Pick<OutgoingRow, 'kind' | 'isDeleted' | 'version'>): void {
+function writeMeta(out: RowBinaryWriter, kind: number, isDeleted: boolean, version: number): void {
   const target = out.room(META_BYTES);
   const at = out.position;
   target[at] = 1;
-  target[at + 1] = OP_TYPES[kind];
+  target[at + 1] = OP_TYPES[kind] as number;
   target[at + 2] = isDeleted ? 1 : 0;
   out.position = at + 3;
   out.int64(version);

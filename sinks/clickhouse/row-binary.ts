@@ -15,8 +15,15 @@ export class RowBinaryWriter {
   #buffer: Buffer;
   #position = 0;
 
-  constructor(expectedBytes = INITIAL_BYTES) {
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(expectedBytes, 64));
+  /** Into memory that is there already, if it is large enough, and no more than four times as large. */
+  constructor(expectedBytes = INITIAL_BYTES, memory?: Buffer) {
+    const isFit = memory !== undefined && memory.length >= expectedBytes && memory.length <= expectedBytes * 4;
+    this.#buffer = isFit ? memory : Buffer.allocUnsafeSlow(Math.max(expectedBytes, 64));
+  }
+
+  /** Where all is written to. */
+  get memory(): Buffer {
+    return this.#buffer;
   }
 
   get position(): number {

@@ -2,7 +2,7 @@ import { targetTableName } from '../../shared/config/sink-options.ts';
 import type { ConnectorContext, SinkConnector } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint, Sink, SinkCapabilities, SinkResult } from '../../shared/connector/sink.ts';
-import type { CdcRecord } from '../../shared/record/record.ts';
+import { type Records, tableOf } from '../../shared/record/record.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { checkTarget } from './checks.ts';
 import { PostgresCheckpoints } from './checkpoints.ts';
@@ -50,7 +50,7 @@ export class PostgresSink implements Sink {
     for (const table of schemas) await this.#setUp(table);
   }
 
-  async writeBatch(records: readonly CdcRecord[], checkpoint?: Checkpoint): Promise<SinkResult> {
+  async writeBatch(records: Records, checkpoint?: Checkpoint): Promise<SinkResult> {
     const last = records.at(-1);
     const table = tableOf(records);
     if (last === undefined || table === undefined) return { recordsWritten: 0, bytesWritten: 0, lastPosition: last?.position ?? null };
@@ -85,10 +85,3 @@ export const postgresSink: SinkConnector<typeof POSTGRES_SINK_OPTIONS> = {
   options: POSTGRES_SINK_OPTIONS,
   create: (settings, context) => new PostgresSink(resolveConfig(settings), context),
 };
-
-function tableOf(records: readonly CdcRecord[]): TableSchema | undefined {
-  for (const record of records) {
-    if ('table' in record) return record.table;
-  }
-  return undefined;
-}

@@ -1,6 +1,6 @@
 import { mergeByKey, type RowState } from '../../shared/record/merge-by-key.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
-import type { CdcRecord, RowKind, RowRecord } from '../../shared/record/record.ts';
+import type { Records, RowKind, RowRecord } from '../../shared/record/record.ts';
 import type { Row } from '../../shared/record/row.ts';
 import { UNCHANGED } from '../../shared/record/value.ts';
 import type { StagedRow } from './row-encoder.ts';
@@ -25,7 +25,7 @@ const OPS: Readonly<Record<RowKind, string>> = { insert: 'c', update: 'u', delet
 /** Marks the old row of an update of a table without a key. */
 const REPLACED = 'x';
 
-export function stageBatch(records: readonly CdcRecord[], deleteMode: 'hard' | 'soft'): StagedBatch {
+export function stageBatch(records: Records, deleteMode: 'hard' | 'soft'): StagedBatch {
   const { truncatedBelow, rows: states } = mergeByKey(records);
   const isKeyless = states[0]?.record.table.key.length === 0;
   const rows = isKeyless ? stageKeyless(states) : stageKeyed(states, records, deleteMode);
@@ -43,7 +43,7 @@ export function stageBatch(records: readonly CdcRecord[], deleteMode: 'hard' | '
   };
 }
 
-function stageKeyed(states: readonly RowState[], records: readonly CdcRecord[], deleteMode: 'hard' | 'soft'): readonly StagedRow[] {
+function stageKeyed(states: readonly RowState[], records: Records, deleteMode: 'hard' | 'soft'): readonly StagedRow[] {
   const writer = new RowWriter();
   const lastRows = deleteMode === 'soft' ? lastRowsOf(states, records) : undefined;
   return states.map((state) => {
@@ -64,9 +64,9 @@ function rowOf(state: RowState, writer: RowWriter): Row {
 }
 
 /** What a row looked like before the delete that ends it, where the batch has it: a soft delete keeps these values. */
-function lastRowsOf(states: readonly RowState[], records: readonly CdcRecord[]): ReadonlyMap<string, RowState> {
+function lastRowsOf(states: readonly RowState[], records: Records): ReadonlyMap<string, RowState> {
   if (!states.some(({ isDeleted }) => isDeleted)) return new Map();
-  const { rows } = mergeByKey(records.filter(({ kind }) => kind !== 'delete'));
+  const { rows } = mergeByKey([...records].filter(({ kind }) => kind !== 'delete'));
   return new Map(rows.map((state) => [imageOf(state.record).keyText(), state]));
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { PackedChanges } from '../../shared/record/packed-changes.ts';
 import { PackedRecords } from '../../topics/kafka/fetched-record.ts';
 import type { AssignedPartition, Delivery } from '../../topics/subscriber.ts';
 import { Lane } from './lane.ts';
@@ -19,8 +20,8 @@ const assigned = (partition: number, offset: bigint, end: bigint): AssignedParti
 const delivery = (part: Partial<Delivery>): Delivery => ({
   topic: 'shop.public.orders',
   partition: 0,
-  records: [],
-  origins: new PackedRecords(0),
+  records: new PackedChanges([]),
+  origins: new PackedRecords([]),
   bytes: 0,
   nextOffset: 0n,
   lag: 0,

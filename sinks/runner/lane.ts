@@ -1,25 +1,30 @@
 import type { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Checkpoint } from '../../shared/connector/sink.ts';
+import { PackedChanges } from '../../shared/record/packed-changes.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
-import type { AssignedPartition, ChangeRecord, Delivery, PartitionOffset, RefusedRecord } from '../../topics/subscriber.ts';
+import type { AssignedPartition, Delivery, PartitionOffset, RefusedRecord } from '../../topics/subscriber.ts';
 import { Origins } from './origins.ts';
 
 /** What one flush takes out of a lane. */
 export interface LaneBatch {
   readonly generation: number;
-  readonly records: readonly ChangeRecord[];
+  readonly records: PackedChanges;
   readonly origins: Origins;
   readonly bytes: number;
   /** What to commit once the records are durable. */
   readonly offsets: ReadonlyMap<number, bigint>;
   /** The same, as targets keep it; without one where the broker does not tell the topic's id. */
   readonly checkpoint: Checkpoint | undefined;
+  /** When the records are written and nobody looks at them any more. */
+  readonly release: () => void;
 }
 
 export type LaneState = 'running' | 'retrying' | 'stopped';
 
-/** About what a record takes in memory beside the bytes of its value. */
-const RECORD_OVERHEAD_BYTES = 300;
+/** About what a record takes in memory beside the bytes of its value: its key and its frame in the topic, and the numbers of where all lies. */
+const RECORD_OVERHEAD_BYTES = 100;
+/** The same of a delivery, of however few records. */
+const DELIVERY_OVERHEAD_BYTES = 1000;
 
 interface Progress {
   /** All before this is durable in the target. */
@@ -41,7 +46,9 @@ export class Lane {
   lastVersion = 0;
   readonly #partitions = new Map<number, Progress>();
   #topicId: string | undefined;
-  #records: ChangeRecord[] = [];
+  #deliveries: PackedChanges[] = [];
+  #releases: (() => void)[] = [];
+  #count = 0;
   #origins = new Origins();
   #bytes = 0;
   #writingMemory = 0;
@@ -53,12 +60,12 @@ export class Lane {
   }
 
   get count(): number {
-    return this.#records.length;
+    return this.#count;
   }
 
   /** Bytes in memory of what waits, and of what is being written. */
   get memory(): number {
-    return memoryOf(this.#bytes, this.#records.length) + this.#writingMemory;
+    return this.#waitingMemory + this.#writingMemory;
   }
 
   get hasWork(): boolean {
@@ -98,10 +105,12 @@ export class Lane {
   }
 
   add(delivery: Delivery, nowMs: number): void {
-    const { partition, records, bytes, nextOffset, lag } = delivery;
+    const { partition, records, bytes, nextOffset, lag, release } = delivery;
     if (this.#offsets.size === 0) this.#since = nowMs;
     this.#origins.add(delivery);
-    for (const record of records) this.#records.push(record);
+    if (records.length > 0) this.#deliveries.push(records);
+    if (release !== undefined) this.#releases.push(release);
+    this.#count += records.length;
     this.#bytes += bytes;
     this.#offsets.set(partition, nextOffset);
     this.endsAt(partition, nextOffset + BigInt(lag));
@@ -115,8 +124,13 @@ export class Lane {
   take(generation: number): LaneBatch {
     const offsets = this.#offsets;
     const checkpoint = this.#topicId === undefined ? undefined : { topic: this.topic, topicId: this.#topicId, offsets };
-    const batch = { generation, records: this.#records, origins: this.#origins, bytes: this.#bytes, offsets, checkpoint };
-    this.#writingMemory = memoryOf(batch.bytes, batch.records.length);
+    const records = PackedChanges.join(this.#deliveries);
+    const releases = this.#releases;
+    const release = () => {
+      for (const each of releases) each();
+    };
+    const batch = { generation, records, origins: this.#origins, bytes: this.#bytes, offsets, checkpoint, release };
+    this.#writingMemory = this.#waitingMemory;
     this.clear();
     return batch;
   }
@@ -140,13 +154,15 @@ export class Lane {
   }
 
   clear(): void {
-    this.#records = [];
+    this.#deliveries = [];
+    this.#releases = [];
+    this.#count = 0;
     this.#origins = new Origins();
     this.#bytes = 0;
     this.#offsets = new Map();
   }
-}
 
-function memoryOf(bytes: number, records: number): number {
-  return bytes + records * RECORD_OVERHEAD_BYTES;
+  get #waitingMemory(): number {
+    return this.#bytes + this.#count * RECORD_OVERHEAD_BYTES + this.#deliveries.length * DELIVERY_OVERHEAD_BYTES;
+  }
 }

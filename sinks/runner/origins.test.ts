@@ -1,15 +1,13 @@
 import { expect, test } from 'vitest';
-import { FetchedRecord, PackedRecords } from '../../topics/kafka/fetched-record.ts';
+import { PackedRecords } from '../../topics/kafka/fetched-record.ts';
 import { Origins } from './origins.ts';
 
 /** Records without key and value, at offsets of one batch. */
 function delivery(partition: number, baseOffset: number, count: number) {
   const context = { producerId: '1', inTransaction: false, isControlBatch: false, firstTimestamp: 0, maxTimestamp: 0, isLogAppendTime: false };
   const bytes = Buffer.concat(Array.from({ length: count }, (_, delta) => Buffer.from([0, delta * 2, 1, 1, 0])));
-  const origins = new PackedRecords(count + 3);
-  for (let start = 0; start < bytes.length; start += 5)
-    origins.add(new FetchedRecord({ ...context, baseOffset }, { bytes, start, valueStart: start + 4, valueEnd: start + 3 }));
-  return { partition, origins };
+  const places = Int32Array.from(Array.from({ length: count }, (_, delta) => [delta * 5, delta * 5 + 4, delta * 5 + 3]).flat());
+  return { partition, origins: new PackedRecords([{ context: { ...context, baseOffset }, bytes, places, from: 0, end: count }]) };
 }
 
 test('a record is found by its place in the batch, and by where Kafka has it, over several deliveries', () => {

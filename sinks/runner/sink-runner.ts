@@ -210,7 +210,7 @@ class SinkRunner {
     const written = batch.records.length === 0 ? undefined : await this.#writeUntilDone(lane, batch);
     if (written !== undefined) failAt('after-load-before-offsets');
     await this.#commit(lane, batch);
-    if (written === undefined || last === undefined) return;
+    if (written === undefined || last === undefined) return batch.release();
     failAt('after-offsets');
     lane.written += batch.records.length;
     lane.lastVersion = last.version;
@@ -220,6 +220,7 @@ class SinkRunner {
       committedAtMicros: last.committedAtMicros,
       seconds: (performance.now() - startedAt) / 1000,
     });
+    batch.release();
     this.#healthy();
   }
 

@@ -3,11 +3,12 @@ import { SINK_OPTIONS } from '../../shared/config/sink-options.ts';
 import { readOptions } from '../../shared/config/options.ts';
 import type { Checkpoint, Sink } from '../../shared/connector/sink.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
-import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
+import { packRecords } from '../../shared/record/pack-records.ts';
+import type { Records, RowRecord } from '../../shared/record/record.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import { TABLES } from '../../test/scripted-log.ts';
 import type { DeadLetter } from '../../topics/dead-letters.ts';
-import { FetchedRecord, PackedRecords } from '../../topics/kafka/fetched-record.ts';
+import { PackedRecords, type RecordRun } from '../../topics/kafka/fetched-record.ts';
 import { Lane, type LaneBatch } from './lane.ts';
 import { Origins } from './origins.ts';
 import { TableWriter } from './table-writer.ts';
@@ -42,9 +43,9 @@ class PickySink implements Sink {
     // Nothing to make ready.
   }
 
-  async writeBatch(records: readonly CdcRecord[], checkpoint?: Checkpoint) {
+  async writeBatch(records: Records, checkpoint?: Checkpoint) {
     this.attempts++;
-    const ids = records.map((record) => Number((record as RowRecord).after?.values()[0]));
+    const ids = Array.from(records, (record) => Number((record as RowRecord).after?.values()[0]));
     if (ids.some((id) => this.#bad.has(id))) throw new CdcError('RECORD_REJECTED', 'A record is bad.');
     this.written.push(...ids);
     if (checkpoint !== undefined) this.kept.push(checkpoint);
@@ -63,9 +64,9 @@ function recordOf(id: number): RowRecord {
 }
 
 /** A record without key and value, at offset 1000 and its id. */
-function originOf(id: number): FetchedRecord {
+function originOf(id: number): RecordRun {
   const context = { producerId: '1', inTransaction: false, isControlBatch: false, firstTimestamp: 0, maxTimestamp: 0, isLogAppendTime: false };
-  return new FetchedRecord({ ...context, baseOffset: 1000 + id }, { bytes: Buffer.from([0, 0, 1, 1, 0]), start: 0, valueStart: 4, valueEnd: 3 });
+  return { context: { ...context, baseOffset: 1000 + id }, bytes: Buffer.from([0, 0, 1, 1, 0]), places: Int32Array.of(0, 4, 3), from: 0, end: 1 };
 }
 
 /** Its records came in two deliveries. */
@@ -74,11 +75,17 @@ function batchOf(count: number): LaneBatch {
   const ids = Array.from({ length: count }, (_, id) => id);
   const origins = new Origins();
   for (const part of [ids.slice(0, count / 4), ids.slice(count / 4)]) {
-    const packed = new PackedRecords(count);
-    for (const id of part) packed.add(originOf(id));
-    origins.add({ partition: 2, origins: packed });
+    origins.add({ partition: 2, origins: new PackedRecords(part.map(originOf)) });
   }
-  return { generation: 1, records: ids.map(recordOf), origins, bytes: 1, offsets, checkpoint: { topic: TOPIC, topicId: 'a', offsets } };
+  return {
+    generation: 1,
+    records: packRecords(ids.map(recordOf)),
+    origins,
+    bytes: 1,
+    offsets,
+    checkpoint: { topic: TOPIC, topicId: 'a', offsets },
+    release: () => undefined,
+  };
 }
 
 function writerOf(sink: Sink, onBadRecord: 'stop' | 'dead-letter') {

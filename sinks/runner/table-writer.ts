@@ -1,9 +1,9 @@
 import type { SinkSettings } from '../../shared/config/sink-options.ts';
 import type { Checkpoint, Sink } from '../../shared/connector/sink.ts';
 import { CdcError, toCdcError } from '../../shared/errors/cdc-error.ts';
+import type { PackedChanges } from '../../shared/record/packed-changes.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { DeadLetterQueue } from '../../topics/dead-letters.ts';
-import type { ChangeRecord } from '../../topics/subscriber.ts';
 import type { Lane, LaneBatch } from './lane.ts';
 import type { Origins } from './origins.ts';
 
@@ -34,13 +34,12 @@ export class TableWriter {
   /** Resolves when all records are durable in the target or set aside. */
   async write(lane: Lane, { records, origins, checkpoint }: LaneBatch): Promise<Written> {
     let [written, bytes, from] = [0, 0, 0];
-    while (from < records.length) {
-      const end = endOfSchema(records, from);
-      const { table } = records[from] as ChangeRecord;
-      if (lane.schema !== table) await this.#prepare(lane, table);
-      const part = { topic: lane.topic, records: slice(records, from, end), origins, from };
+    for (const part of records.byTable()) {
+      const table = part.runs[0]?.table;
+      if (table !== undefined && lane.schema !== table) await this.#prepare(lane, table);
+      const end = from + part.length;
       // Only the last part brings the topic to where the batch ends.
-      const result = await this.#writePart(part, end === records.length ? checkpoint : undefined);
+      const result = await this.#writePart({ topic: lane.topic, records: part, origins, from }, end === records.length ? checkpoint : undefined);
       written += result.records;
       bytes += result.bytes;
       from = end;
@@ -90,7 +89,7 @@ export class TableWriter {
 /** Records of one schema that lie together in a batch. */
 interface BatchPart {
   readonly topic: string;
-  readonly records: readonly ChangeRecord[];
+  readonly records: PackedChanges;
   readonly origins: Origins;
   /** The place of the first of them in the batch. */
   readonly from: number;
@@ -105,17 +104,4 @@ function locate(error: CdcError, { topic, records, origins, from }: BatchPart): 
       : { fromOffset: `${first.partition}/${first.origin.offset}`, toOffset: `${last.partition}/${last.origin.offset}` };
   const context = { ...error.context, topic, ...place };
   return new CdcError(error.code, error.message, { remedy: error.remedy, context, cause: error.cause });
-}
-
-/** Behind the last record from `from` on that has the schema of the first. */
-function endOfSchema(records: readonly ChangeRecord[], from: number): number {
-  const table = records[from]?.table;
-  let end = from + 1;
-  while (end < records.length && records[end]?.table === table) end++;
-  return end;
-}
-
-/** Nearly always the whole batch: then it is no copy. */
-function slice(records: readonly ChangeRecord[], from: number, end: number): readonly ChangeRecord[] {
-  return from === 0 && end === records.length ? records : records.slice(from, end);
 }

@@ -12,7 +12,7 @@ import {
   type WantedRecord,
 } from '../../test/record-batches.ts';
 import './fast-fetch.ts';
-import { type FetchedRecord, PackedRecords } from './fetched-record.ts';
+import { type FetchedRecord, PackedRecords, RecordPicker } from './fetched-record.ts';
 import { KafkaBatch } from './kafkajs-internals.ts';
 
 const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)));
@@ -35,24 +35,49 @@ const batches = fc.record({
   isLogAppendTime: fc.boolean(),
 });
 
-function seen({ key, value, offset, timestamp, headers, isControlRecord, batchContext: { producerId, inTransaction } }: DecodedRecord) {
+function seen({ key, value, offset, timestamp, headers, isControlRecord, batchContext: { producerId, inTransaction } }: DecodedRecord | FetchedRecord) {
   return { key, value, offset, timestamp, headers: { ...headers }, isControlRecord, producerId, inTransaction };
 }
 
-test('a batch is read as kafkajs reads it, also by way of packed records', async () => {
+test('a batch is read as kafkajs reads it', async () => {
   await fc.assert(
     fc.asyncProperty(batches, async ({ records, ...options }) => {
       const bytes = buildBatch(records, options as Parameters<typeof buildBatch>[1]);
       const [ours, original] = [await decodeByOurs(bytes), await decodeByKafkajs(bytes)];
       expect(ours.records.map(seen)).toEqual(original.records.map(seen));
-      const packed = new PackedRecords(records.length);
-      for (const one of ours.records) packed.add(one as unknown as FetchedRecord);
-      expect([...packed].map((one) => seen(one as unknown as DecodedRecord))).toEqual(original.records.map(seen));
-      expect([packed.length, packed.at(records.length)]).toEqual([records.length, undefined]);
     }),
     { numRuns: 60 },
   );
 });
+
+test('records are found by their place, from an offset on, and when they were picked out of others', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(fc.integer({ min: 1, max: 5 }), fc.boolean()), { maxLength: 5 }), fc.nat(30), fc.nat(7), async (sizes, from, every) => {
+      let firstOffset = 0;
+      const parts = sizes.map(([size, isPacked]) => {
+        firstOffset += size + 2;
+        return buildBatch(
+          Array.from({ length: size }, () => PLAIN),
+          { firstOffset, compression: isPacked ? 'lz4' : 'none' },
+        );
+      });
+      const records = await decodeAnswer(Buffer.concat(parts));
+      const all = [...records];
+      expect(all.length).toBe(records.length);
+      for (let place = -all.length - 1; place <= all.length; place++) expect(records.at(place)?.offset).toBe(all.at(place)?.offset);
+      expect(offsetsOf(records.fromOffset(from))).toEqual(offsetsOf(all).filter((offset) => offset >= from));
+      const picker = new RecordPicker(all.length);
+      for (const run of records.runs) for (let place = run.from; place < run.end; place++) if (place % (every + 1) === 0) picker.add(run, place);
+      const places = sizes.flatMap(([size]) => Array.from({ length: size }, (_, place) => place));
+      expect(offsetsOf(picker.finish())).toEqual(offsetsOf(all.filter((_, index) => (places[index] as number) % (every + 1) === 0)));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+function offsetsOf(records: Iterable<{ readonly offset: string }>): readonly number[] {
+  return Array.from(records, ({ offset }) => Number(offset));
+}
 
 const PLAIN: WantedRecord = { timestampMs: 1_700_000_000_000, key: null, value: Buffer.from('v'), headers: [] };
 
@@ -74,6 +99,12 @@ describe('bytes that are not a whole batch', () => {
     }
   });
 
+  test('in the format of before 0.11 are refused', async () => {
+    const old = buildBatch([PLAIN]);
+    old[16] = 1;
+    await expect(decodeByOurs(old)).rejects.toMatchObject({ code: 'PARSE_FAILED' });
+  });
+
   test('compressed with a codec that we do not have are refused by its number', async () => {
     const unknown = buildBatch([PLAIN]);
     unknown[22] = (unknown[22] as number) | 5;
@@ -84,7 +115,7 @@ describe('bytes that are not a whole batch', () => {
 describe('the part of an answer that is of one partition', () => {
   const stored = [0, 2, 4].map((firstOffset) => buildBatch([PLAIN, PLAIN], { firstOffset, compression: firstOffset === 2 ? 'lz4' : 'none' }));
   const whole = Buffer.concat(stored);
-  const offsetsIn = async (...answer: Parameters<typeof decodeAnswer>) => (await decodeAnswer(...answer)).map(({ offset }) => Number(offset));
+  const offsetsIn = async (...answer: Parameters<typeof decodeAnswer>) => offsetsOf(await decodeAnswer(...answer));
 
   test('has the records of all batches, up to the one that is cut off', async () => {
     expect(await offsetsIn(whole)).toEqual([0, 1, 2, 3, 4, 5]);
@@ -94,7 +125,7 @@ describe('the part of an answer that is of one partition', () => {
   });
 
   test('keeps no more memory than five times itself', async () => {
-    const memoryOf = async (beside: number) => ((await decodeAnswer(whole, beside))[0] as unknown as FetchedRecord).bytes.buffer.byteLength;
+    const memoryOf = async (beside: number) => ((await decodeAnswer(whole, beside)).at(0) as FetchedRecord).bytes.buffer.byteLength;
     expect(await memoryOf(whole.length * 3)).toBeGreaterThan(whole.length * 4);
     expect(await memoryOf(whole.length * 20)).toBeLessThan(Math.max(whole.length * 5, Buffer.poolSize + 1));
   });
@@ -111,11 +142,9 @@ interface Step {
   readonly kind: 'data' | 'plain' | 'commit' | 'abort';
 }
 
-type Batch = ConstructorParameters<typeof KafkaBatch>[2];
-
 /** A partition's records, the aborted transactions as the broker lists them, and what a reader of committed records sees. */
 async function logOf(steps: readonly Step[]) {
-  const messages: DecodedRecord[] = [];
+  const messages: PackedRecords[] = [];
   const open = new Map<number, { first: number; offsets: number[] }>();
   const aborted: { producerId: string; firstOffset: string; last: number }[] = [];
   const visible = new Set<number>();
@@ -123,8 +152,7 @@ async function logOf(steps: readonly Step[]) {
     const isMark = kind === 'commit' || kind === 'abort';
     const key = isMark ? Buffer.from([0, 0, 0, kind === 'abort' ? 0 : 1]) : Buffer.from('key00');
     const batch = buildBatch([{ ...PLAIN, key }], { producerId: BigInt(producer), firstOffset: offset, isControl: isMark });
-    const [message] = (await decodeByOurs(kind === 'plain' ? withoutTransaction(batch) : batch)).records;
-    messages.push(message as DecodedRecord);
+    messages.push(await decodeAnswer(kind === 'plain' ? withoutTransaction(batch) : batch));
     const transaction = open.get(producer);
     if (kind === 'plain') visible.add(offset);
     else if (kind === 'data') {
@@ -155,9 +183,10 @@ const steps = (producers: number) =>
   );
 
 /** What a fetch from `from` up to the last stable offset is answered with. */
-function fetched({ messages, aborted, stable }: Awaited<ReturnType<typeof logOf>>, from: number): Batch {
+function fetched({ messages, aborted, stable }: Awaited<ReturnType<typeof logOf>>, from: number) {
   const within = aborted.filter(({ last, firstOffset }) => last >= from && Number(firstOffset) < stable);
-  return { partition: 0, highWatermark: String(messages.length), abortedTransactions: within, messages: messages.slice(0, stable) } as unknown as Batch;
+  const packed = new PackedRecords(messages.slice(0, stable).flatMap(({ runs }) => runs));
+  return { partition: 0, highWatermark: String(messages.length), abortedTransactions: within, messages: packed };
 }
 
 describe('a reader of committed records', () => {
@@ -169,7 +198,7 @@ describe('a reader of committed records', () => {
           const from = start % (made.stable + 1);
           const batch = new KafkaBatch('t', String(from), fetched(made, from));
           const expected = [...made.visible].filter((offset) => offset >= from && offset < made.stable).toSorted((a, b) => a - b);
-          expect(batch.messages.map(({ offset }) => Number(offset))).toEqual(expected);
+          expect(offsetsOf(batch.messages)).toEqual(expected);
         }),
         { numRuns: 120 },
       );
@@ -182,8 +211,9 @@ describe('a reader of committed records', () => {
       fc.asyncProperty(steps(1), fc.nat(40), async (log, start) => {
         const made = await logOf(log);
         const from = start % (made.stable + 2);
-        const [ours, original] = [KafkaBatch, Original].map((Batch) => answers(new Batch('t', String(from), fetched(made, from))));
-        expect(ours).toEqual(original);
+        const packed = fetched(made, from);
+        const objects = { ...packed, messages: [...packed.messages] as unknown as PackedRecords };
+        expect(answers(new KafkaBatch('t', String(from), packed))).toEqual(answers(new Original('t', String(from), objects)));
       }),
       { numRuns: 100 },
     );
@@ -208,13 +238,13 @@ function answers(batch: object): unknown {
     topic: string;
     partition: number;
     highWatermark: string;
-    messages: readonly DecodedRecord[];
+    messages: Iterable<FetchedRecord>;
   };
   return {
     topic,
     partition,
     highWatermark,
-    offsets: messages.map(({ offset }) => offset),
+    offsets: offsetsOf(messages),
     isEmpty: asked.isEmpty(),
     isEmptyIncludingFiltered: asked.isEmptyIncludingFiltered(),
     isEmptyDueToFiltering: asked.isEmptyDueToFiltering(),

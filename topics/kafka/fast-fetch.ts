@@ -1,8 +1,10 @@
 import { createRequire } from 'node:module';
 import { crc32c } from '@node-rs/crc32';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { assembleAnswers } from './answer-bytes.ts';
+import { answerMemory } from './answer-memory.ts';
 import { COMPRESSION_ID, type Compression, decompress } from './compression.ts';
-import { type BatchContext, type FetchedRecord, scanRecords } from './fetched-record.ts';
+import { FetchedRecord, PackedRecords, type RecordRun, scanRecords } from './fetched-record.ts';
 import { quietTimers } from './quiet-timers.ts';
 import { createRequest } from './request-bytes.ts';
 import { shareConnects } from './shared-connect.ts';
@@ -32,6 +34,7 @@ const LOG_APPEND_TIME = 0x08;
 const IN_TRANSACTION = 0x10;
 const CONTROL = 0x20;
 const ABORT_MARK = Buffer.from([0, 0, 0, 0]);
+const NOTHING = new PackedRecords([]);
 
 interface FetchDecoder {
   readonly buffer: Buffer;
@@ -42,43 +45,46 @@ interface FetchDecoder {
 }
 
 /** All records of a partition in an answer, in place of kafkajs' own; what stands cut off at its end comes with the next one. */
-async function decodeMessages(decoder: FetchDecoder): Promise<readonly FetchedRecord[]> {
+async function decodeMessages(decoder: FetchDecoder): Promise<PackedRecords> {
   const size = decoder.readInt32();
-  if (size <= 0 || !decoder.canReadBytes(size)) return [];
+  if (size <= 0 || !decoder.canReadBytes(size)) return NOTHING;
   const bytes = ownBytes(decoder.buffer, decoder.offset, decoder.offset + size);
   decoder.forward(size);
-  if (bytes[MAGIC_AT] !== MAGIC) return decodeMessageSet(new Decoder(bytes), size);
-  const records: FetchedRecord[] = [];
+  const runs: RecordRun[] = [];
   for (let at = 0; bytes.length - at >= LEAST_BATCH_BYTES;) {
     const end = endOfBatch(bytes, at);
     if (end > bytes.length) break;
-    readBatch(bytes.subarray(at, end), records);
+    const run = readBatch(bytes, at, end);
+    // Compaction leaves batches without records.
+    if (run.end > 0) runs.push(run);
     at = end;
   }
-  return records;
+  return new PackedRecords(runs, runs.length === 0 ? undefined : answerMemory.lease(bytes));
 }
 
 function endOfBatch(bytes: Buffer, start: number): number {
   return start + LOG_OVERHEAD + bytes.readInt32BE(start + 8);
 }
 
-/** Adds the records of a whole batch to `records`. */
-function readBatch(bytes: Buffer, records: FetchedRecord[]): void {
-  if (crc32c(bytes.subarray(ATTRIBUTES_AT)) !== bytes.readUInt32BE(CRC_AT))
+/** The records of the whole batch from `start` to `end`. */
+function readBatch(bytes: Buffer, start: number, end: number): RecordRun {
+  if (bytes[start + MAGIC_AT] !== MAGIC) throw new CdcError('PARSE_FAILED', 'Records are in a format of before Kafka 0.11, which is not read here.');
+  if (crc32c(bytes.subarray(start + ATTRIBUTES_AT, end)) !== bytes.readUInt32BE(start + CRC_AT))
     throw new Error('a record batch has another checksum than it says: it was damaged on the way or on disk');
-  const attributes = bytes.readInt16BE(ATTRIBUTES_AT);
+  const attributes = bytes.readInt16BE(start + ATTRIBUTES_AT);
   const context = {
-    baseOffset: Number(bytes.readBigInt64BE(0)),
-    firstTimestamp: Number(bytes.readBigInt64BE(27)),
-    maxTimestamp: Number(bytes.readBigInt64BE(35)),
-    producerId: String(bytes.readBigInt64BE(43)),
+    baseOffset: Number(bytes.readBigInt64BE(start)),
+    firstTimestamp: Number(bytes.readBigInt64BE(start + 27)),
+    maxTimestamp: Number(bytes.readBigInt64BE(start + 35)),
+    producerId: String(bytes.readBigInt64BE(start + 43)),
     isLogAppendTime: (attributes & LOG_APPEND_TIME) !== 0,
     inTransaction: (attributes & IN_TRANSACTION) !== 0,
     isControlBatch: (attributes & CONTROL) !== 0,
   };
+  const count = bytes.readInt32BE(start + 57);
   const codec = codecOf(attributes & CODEC_BITS);
-  const body = codec === 'none' ? bytes.subarray(HEADER_BYTES) : decompress(codec, bytes.subarray(HEADER_BYTES));
-  scanRecords(body, bytes.readInt32BE(57), context, records);
+  if (codec === 'none') return scanRecords(bytes, start + HEADER_BYTES, count, context);
+  return scanRecords(decompress(codec, bytes.subarray(start + HEADER_BYTES, end)), 0, count, context);
 }
 
 /**
@@ -106,7 +112,7 @@ interface PartitionData {
   readonly partition: number;
   readonly highWatermark: string;
   readonly abortedTransactions?: readonly AbortedTransaction[] | null;
-  readonly messages: readonly FetchedRecord[];
+  readonly messages: PackedRecords;
 }
 
 /** One partition of a fetch, as kafkajs' consumer wants it: without control records and, read committed, without aborted ones. */
@@ -115,9 +121,9 @@ class FetchedBatch {
   readonly partition: number;
   readonly highWatermark: string;
   readonly fetchedOffset: string;
-  readonly rawMessages: readonly FetchedRecord[];
-  readonly messagesWithinOffset: readonly FetchedRecord[];
-  readonly messages: readonly FetchedRecord[];
+  readonly rawMessages: PackedRecords;
+  readonly messagesWithinOffset: PackedRecords;
+  readonly messages: PackedRecords;
 
   constructor(topic: string, fetchedOffset: string | number, { partition, highWatermark, abortedTransactions, messages }: PartitionData) {
     this.topic = topic;
@@ -126,8 +132,7 @@ class FetchedBatch {
     this.fetchedOffset = String(fetchedOffset);
     this.rawMessages = messages;
     // A batch is fetched whole, so the first ones may lie before the offset that was asked for.
-    const first = messages.findIndex(({ offsetNumber }) => offsetNumber >= Number(fetchedOffset));
-    this.messagesWithinOffset = first < 0 ? [] : first === 0 ? messages : messages.slice(first);
+    this.messagesWithinOffset = messages.fromOffset(Number(fetchedOffset));
     this.messages = withoutAborted(this.messagesWithinOffset, abortedTransactions ?? []);
   }
 
@@ -144,7 +149,7 @@ class FetchedBatch {
   }
 
   isEmptyControlRecord(): boolean {
-    return this.isEmpty() && this.messagesWithinOffset.some(({ isControlRecord }) => isControlRecord);
+    return this.isEmpty() && this.messagesWithinOffset.runs.some(isMark);
   }
 
   isEmptyDueToLogCompactedMessages(): boolean {
@@ -152,7 +157,7 @@ class FetchedBatch {
   }
 
   firstOffset(): string | null {
-    return this.messagesWithinOffset[0]?.offset ?? null;
+    return this.messagesWithinOffset.at(0)?.offset ?? null;
   }
 
   lastOffset(): string {
@@ -174,33 +179,31 @@ class FetchedBatch {
  * Leaves out control records and the records of aborted transactions: those of a producer from the first offset of one
  * of its aborted transactions up to its next abort mark (KIP-98, "READ_COMMITTED"). Several producers may interleave.
  */
-function withoutAborted(records: readonly FetchedRecord[], aborted: readonly AbortedTransaction[]): readonly FetchedRecord[] {
-  if (aborted.length === 0 && !hasMarks(records)) return records;
+function withoutAborted(records: PackedRecords, aborted: readonly AbortedTransaction[]): PackedRecords {
+  if (aborted.length === 0 && !records.runs.some(isMark)) return records;
   const waiting = aborted
     .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) }))
     .toSorted((a, b) => a.firstOffset - b.firstOffset);
   const open = new Set<string>();
-  return records.filter((record) => {
-    for (let next = waiting[0]; next !== undefined && record.offsetNumber >= next.firstOffset; next = waiting[0]) {
+  const kept = records.runs.filter((run) => {
+    // A batch is of one transaction whole.
+    const lastOffset = new FetchedRecord(run, run.end - 1).offsetNumber;
+    for (let next = waiting[0]; next !== undefined && lastOffset >= next.firstOffset; next = waiting[0]) {
       open.add(next.producerId);
       waiting.shift();
     }
-    const { producerId, inTransaction, isControlBatch } = record.batchContext;
-    if (isControlBatch) {
-      if (record.key !== null && record.key.equals(ABORT_MARK)) open.delete(producerId);
+    const { producerId, inTransaction } = run.context;
+    if (isMark(run)) {
+      if (new FetchedRecord(run, run.from).key?.equals(ABORT_MARK) === true) open.delete(producerId);
       return false;
     }
-    return !(inTransaction && open.size > 0 && open.has(producerId));
+    return !(inTransaction && open.has(producerId));
   });
+  return new PackedRecords(kept, records.release);
 }
 
-function hasMarks(records: readonly FetchedRecord[]): boolean {
-  let last: BatchContext | undefined;
-  for (const { batchContext } of records) {
-    if (batchContext !== last && batchContext.isControlBatch) return true;
-    last = batchContext;
-  }
-  return false;
+function isMark({ context }: RecordRun): boolean {
+  return context.isControlBatch;
 }
 
 function install(path: string, exports: unknown): void {
@@ -215,15 +218,13 @@ function forgetLoaded(): void {
 }
 
 forgetLoaded();
-const Decoder = require('kafkajs/src/protocol/decoder.js') as new (bytes: Buffer) => FetchDecoder;
-/** Of brokers before 0.11. */
-const decodeMessageSet = require('kafkajs/src/protocol/messageSet/decoder.js') as (decoder: FetchDecoder, size: number) => Promise<readonly FetchedRecord[]>;
 install('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', decodeMessages);
 install('kafkajs/src/consumer/batch.js', FetchedBatch);
 install('kafkajs/src/protocol/request.js', createRequest);
 quietTimers();
 shareConnects();
 indexTopics();
+assembleAnswers();
 
 /** kafkajs with these parts in it. */
 export const kafkajs = require('kafkajs') as typeof import('kafkajs');

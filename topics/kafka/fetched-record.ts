@@ -12,6 +12,19 @@ export interface BatchContext {
   readonly isLogAppendTime: boolean;
 }
 
+/** Numbers a record: where its fields begin (behind its length and attributes), where its value begins and where it ends. */
+const PLACES = 3;
+
+/** Records of one batch: those at the places from `from` to before `end`. */
+export interface RecordRun {
+  readonly context: BatchContext;
+  /** The memory that keys and values lie in. */
+  readonly bytes: Buffer;
+  readonly places: Int32Array;
+  readonly from: number;
+  readonly end: number;
+}
+
 /** One record, as a view on its batch: all that is not asked for of every record is read when it is. */
 export class FetchedRecord {
   readonly batchContext: BatchContext;
@@ -22,12 +35,12 @@ export class FetchedRecord {
   /** Behind its length and attributes. */
   readonly start: number;
 
-  constructor(batchContext: BatchContext, { bytes, start, valueStart, valueEnd }: RecordPlace) {
-    this.batchContext = batchContext;
+  constructor({ context, bytes, places }: Pick<RecordRun, 'context' | 'bytes' | 'places'>, place: number) {
+    this.batchContext = context;
     this.bytes = bytes;
-    this.start = start;
-    this.valueStart = valueStart;
-    this.valueEnd = valueEnd;
+    this.start = places[place * PLACES] as number;
+    this.valueStart = places[place * PLACES + 1] as number;
+    this.valueEnd = places[place * PLACES + 2] as number;
   }
 
   get key(): Buffer | null {
@@ -65,63 +78,113 @@ export class FetchedRecord {
   }
 }
 
-/** Records that are seldom asked for, kept as four bytes each: they wait in numbers, and objects that wait cost the collector of garbage time. */
-export class PackedRecords {
-  readonly #starts: Int32Array;
-  /** Records in a row that lie in the same batch. */
-  readonly #runs: { readonly from: number; readonly context: BatchContext; readonly bytes: Buffer }[] = [];
+/**
+ * Records in order, as numbers beside the bytes that they came in. A record's object is made when it is come to: there are
+ * tens of thousands of them in one answer, and they wait until their batch is written.
+ */
+export class PackedRecords implements Iterable<FetchedRecord> {
+  readonly runs: readonly RecordRun[];
+  readonly length: number;
+  /** Lets the memory of the records be used for other ones. */
+  readonly release: (() => void) | undefined;
+
+  constructor(runs: readonly RecordRun[], release?: () => void) {
+    this.runs = runs;
+    this.release = release;
+    this.length = runs.reduce((sum, { from, end }) => sum + end - from, 0);
+  }
+
+  /** As of an array: a negative place counts from the end. */
+  at(place: number): FetchedRecord | undefined {
+    let rest = place < 0 ? place + this.length : place;
+    if (rest < 0) return undefined;
+    for (const run of this.runs) {
+      const count = run.end - run.from;
+      if (rest < count) return new FetchedRecord(run, run.from + rest);
+      rest -= count;
+    }
+    return undefined;
+  }
+
+  /** Those whose offset is that or a higher one. */
+  fromOffset(offset: number): PackedRecords {
+    const first = this.runs[0];
+    if (first === undefined || new FetchedRecord(first, first.from).offsetNumber >= offset) return this;
+    const runs = this.runs.map((run) => ({ ...run, from: firstFrom(run, offset) }));
+    return new PackedRecords(
+      runs.filter(({ from, end }) => from < end),
+      this.release,
+    );
+  }
+
+  *[Symbol.iterator](): Generator<FetchedRecord, void> {
+    for (const run of this.runs) for (let place = run.from; place < run.end; place++) yield new FetchedRecord(run, place);
+  }
+}
+
+function firstFrom(run: RecordRun, offset: number): number {
+  let place = run.from;
+  while (place < run.end && new FetchedRecord(run, place).offsetNumber < offset) place++;
+  return place;
+}
+
+/** Picks records out of others, as many as it was made for at most. */
+export class RecordPicker {
+  readonly #places: Int32Array;
+  readonly #runs: RecordRun[] = [];
+  #run: RecordRun | undefined;
+  #from = 0;
   #length = 0;
 
   constructor(most: number) {
-    this.#starts = new Int32Array(most);
+    this.#places = new Int32Array(most * PLACES);
   }
 
-  get length(): number {
-    return this.#length;
+  add(run: RecordRun, place: number): void {
+    if (run !== this.#run) this.#endRun(run);
+    const to = this.#length++ * PLACES;
+    const at = place * PLACES;
+    const places = this.#places;
+    places[to] = run.places[at] as number;
+    places[to + 1] = run.places[at + 1] as number;
+    places[to + 2] = run.places[at + 2] as number;
   }
 
-  add({ batchContext: context, bytes, start }: FetchedRecord): void {
-    if (this.#runs.at(-1)?.context !== context) this.#runs.push({ from: this.#length, context, bytes });
-    this.#starts[this.#length++] = start;
+  finish(): PackedRecords {
+    this.#endRun(undefined);
+    return new PackedRecords(this.#runs);
   }
 
-  at(place: number): FetchedRecord | undefined {
-    const run = place < this.#length ? this.#runs.findLast(({ from }) => from <= place) : undefined;
-    if (run === undefined) return undefined;
-    const { context, bytes } = run;
-    const start = this.#starts[place] as number;
-    return new FetchedRecord(context, { bytes, start, ...new FieldReader(bytes, start).value() });
-  }
-
-  *[Symbol.iterator](): Iterator<FetchedRecord> {
-    for (let place = 0; place < this.#length; place++) yield this.at(place) as FetchedRecord;
+  #endRun(next: RecordRun | undefined): void {
+    if (this.#run !== undefined && this.#length > this.#from) {
+      const { context, bytes } = this.#run;
+      this.#runs.push({ context, bytes, places: this.#places, from: this.#from, end: this.#length });
+    }
+    this.#from = this.#length;
+    this.#run = next;
   }
 }
 
-/** Where a record lies. One for all records of a batch: each copies what it keeps. */
-interface RecordPlace {
-  readonly bytes: Buffer;
-  start: number;
-  valueStart: number;
-  valueEnd: number;
-}
-
-/** Adds the records of a batch's body to `records`. */
-export function scanRecords(bytes: Buffer, count: number, context: BatchContext, records: FetchedRecord[]): void {
-  const place: RecordPlace = { bytes, start: 0, valueStart: 0, valueEnd: 0 };
-  const reader = new FieldReader(bytes, 0);
-  for (let index = 0; index < count; index++) {
+/** The records of a batch whose body begins at `start`. */
+export function scanRecords(bytes: Buffer, start: number, count: number, context: BatchContext): RecordRun {
+  const places = new Int32Array(count * PLACES);
+  const reader = new FieldReader(bytes, start);
+  for (let at = 0; at < places.length; at += PLACES) {
     const length = reader.varint();
     const end = reader.position + length;
-    place.start = ++reader.position;
+    places[at] = ++reader.position;
     reader.skipToValue();
     const valueLength = reader.varint();
-    place.valueStart = reader.position;
-    place.valueEnd = reader.position + valueLength;
-    records.push(new FetchedRecord(context, place));
+    places[at + 1] = reader.position;
+    places[at + 2] = reader.position + valueLength;
     reader.position = end;
   }
+  return { context, bytes, places, from: 0, end: count };
 }
+
+/** Where the value of a record begins; where it ends stands behind that. */
+export const VALUE_START = 1;
+export const RECORD_PLACES = PLACES;
 
 /** Reads the fields of records, at a moving position. */
 class FieldReader {
@@ -151,13 +214,6 @@ class FieldReader {
     this.#skipVarint();
     const keyLength = this.varint();
     this.position += Math.max(keyLength, 0);
-  }
-
-  /** Where the value of the record lies that begins here. */
-  value(): { readonly valueStart: number; readonly valueEnd: number } {
-    this.skipToValue();
-    const length = this.varint();
-    return { valueStart: this.position, valueEnd: this.position + length };
   }
 
   #skipVarint(): void {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, KafkaConfig } from 'kafkajs';
 import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
 import { createKafka, kafkaErrorType, roundRobin, toKafkaError } from './connection.ts';
-import type { FetchedRecord } from './fetched-record.ts';
+import { PackedRecords } from './fetched-record.ts';
 import { type AssignedPartition, commitOffsets, type PartitionOffset, readAssignment, readEnds, startFrom, type StoredOffset } from './group-offsets.ts';
 import { type Group, hookGroups } from './membership.ts';
 import { topicIdsOf } from './topic-ids.ts';
@@ -19,11 +19,12 @@ const CLOSE_WAIT_MS = 3000;
 const MAX_BYTES_PER_PARTITION = 2 * 1024 * 1024;
 /** One answer of a broker, whatever the number of partitions. */
 const MAX_FETCH_BYTES = 16 * 1024 * 1024;
+const NO_RECORDS = new PackedRecords([]);
 
 export interface FetchedRecords {
   readonly topic: string;
   readonly partition: number;
-  readonly messages: readonly FetchedRecord[];
+  readonly messages: PackedRecords;
   /** Where to read on: after the last record, and after the marks of transactions and aborted records behind it. */
   readonly nextOffset: bigint;
   /** Records between here and the end of the partition. */
@@ -200,7 +201,7 @@ export class GroupConsumer {
       const waiting = this.#handlers.onRecords({
         topic: batch.topic,
         partition: batch.partition,
-        messages: batch.messages as unknown as readonly FetchedRecord[],
+        messages: batch.messages as unknown as PackedRecords,
         nextOffset,
         lag: Number(batch.offsetLag()),
       });
@@ -225,7 +226,7 @@ export class GroupConsumer {
     this.#consumer.on(END_BATCH_PROCESS, ({ payload }) => {
       if (payload.batchSize > 0) return;
       const { topic, partition, lastOffset, offsetLag } = payload;
-      void this.#handlers.onRecords({ topic, partition, messages: [], nextOffset: BigInt(lastOffset) + 1n, lag: Number(offsetLag) });
+      void this.#handlers.onRecords({ topic, partition, messages: NO_RECORDS, nextOffset: BigInt(lastOffset) + 1n, lag: Number(offsetLag) });
     });
   }
 

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type { KafkaConfig } from 'kafkajs';
 // First, so that what is loaded below is the kafkajs of the topics.
 import './fast-fetch.ts';
+import type { FetchedRecord, PackedRecords } from './fetched-record.ts';
 import { promptSockets } from './prompt-sockets.ts';
 
 /**
@@ -82,18 +83,15 @@ interface FetchedTopic {
 
 export interface FetchedPartition {
   readonly partition: number;
-  readonly messages: readonly unknown[];
+  readonly messages: PackedRecords;
   readonly highWatermark: string;
 }
 
-export interface FetchedMessage {
-  readonly offset: string;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-}
+/** What those look at who read single records. */
+export type FetchedMessage = Pick<FetchedRecord, 'offset' | 'key' | 'value'>;
 
 interface FetchedBatch {
-  readonly messages: readonly FetchedMessage[];
+  readonly messages: PackedRecords;
   lastOffset(): string;
   isEmptyIncludingFiltered(): boolean;
 }

@@ -46,7 +46,7 @@ export class LogReader {
       await this.#know([topic]);
       const { from, batch } = await this.#fetchInside(topic, partition, offset);
       if (batch.isEmptyIncludingFiltered()) return { messages: [], next: from };
-      return { messages: batch.messages.filter((message) => Number(message.offset) >= from), next: Number(batch.lastOffset()) + 1 };
+      return { messages: [...batch.messages], next: Number(batch.lastOffset()) + 1 };
     });
   }
 
@@ -75,7 +75,7 @@ export class LogReader {
     for (let offset = range.from; offset < range.end;) {
       const batch = await this.#fetch(range.topic, range.partition, offset, range.isolation);
       if (batch.isEmptyIncludingFiltered()) break;
-      last = batch.messages.findLast(({ value }) => value !== null) ?? last;
+      last = [...batch.messages].findLast(({ value }) => value !== null) ?? last;
       offset = Math.max(offset, Number(batch.lastOffset())) + 1;
     }
     return last;

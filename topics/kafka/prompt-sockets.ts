@@ -1,9 +1,15 @@
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { ISocketFactory } from 'kafkajs';
 
 const require = createRequire(import.meta.url);
 const createSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => ISocketFactory;
+
+const KEEP_ALIVE_DELAY_MS = 60_000;
+/** As much as is read in one call. */
+const READ_BYTES = 256 * 1024;
+/** Of all connections: a piece is copied before the next one is read (`answer-bytes.ts`). */
+let readBuffer: Buffer | undefined;
 
 /**
  * Sockets of kafkajs that send at once. By default the last part of a request waits until the broker has acknowledged
@@ -11,5 +17,19 @@ const createSocketFactory = require('kafkajs/src/network/socketFactory.js') as (
  */
 export function promptSockets(): ISocketFactory {
   const create = createSocketFactory();
-  return (options) => (create(options) as Socket).setNoDelay(true);
+  return (options) => {
+    // Whatever its type says, it is false or null without TLS.
+    const isSecured = Boolean(options.ssl);
+    const socket = isSecured ? (create(options) as Socket) : connectPlainly(options);
+    return socket.setNoDelay(true);
+  };
+}
+
+/** Each piece lies in the same memory: it is good only until whoever listens to `data` returns. */
+function connectPlainly({ host, port, onConnect }: Parameters<ISocketFactory>[0]): Socket {
+  readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
+  const buffer = readBuffer;
+  const callback = (length: number): boolean => socket.emit('data', buffer.subarray(0, length));
+  const socket: Socket = connect({ host, port, onread: { buffer, callback } }, onConnect);
+  return socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
 }

@@ -98,7 +98,7 @@ export class TopicFollower {
       // Compaction may have left nothing at or behind the offset that was asked for: then it goes on with the next one.
       const batch = new KafkaBatch(topic, String(place.next), fetched);
       place.next = Math.max(place.next, Number(batch.lastOffset()) + 1);
-      return (batch.messages as readonly FetchedRecord[]).map((record) => ({ partition: place.partition, record }));
+      return Array.from(batch.messages, (record) => ({ partition: place.partition, record }));
     });
   }
 
