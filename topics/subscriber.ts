@@ -84,7 +84,7 @@ export class Subscriber {
   readonly #refused = new Set<string>();
   /** Records that operators chose to go on without, by topic, as `partition/offset`. */
   readonly #skipped = new Map<string, Set<string>>();
-  /** Why there is no decoder for schemas of the records in hand. */
+  /** Why there is no decoder for schemas of the records in hand, which were just asked for. */
   readonly #unreadable = new Map<number, CdcError>();
   #lastId = -1;
   #lastDecoder: EnvelopeDecoder | undefined;
@@ -203,9 +203,14 @@ export class Subscriber {
 
   #receive(fetched: FetchedRecords): Promise<void> | undefined {
     if (this.#refused.has(fetched.topic)) return undefined;
-    const missing = this.#missingSchemas(fetched);
-    if (missing.length === 0) return this.#deliver(fetched);
-    return this.#learn(missing, fetched.topic).then(() => this.#deliver(fetched));
+    const unpacked = this.#unpack(fetched);
+    if (unpacked !== undefined) return this.#deliver(fetched, unpacked);
+    return this.#learn(this.#missingSchemas(fetched), fetched.topic).then(() => {
+      const readable = this.#unpack(fetched);
+      this.#unreadable.clear();
+      if (readable === undefined) throw new CdcError('INVARIANT_BROKEN', `A schema of ${fetched.topic} was asked for and is still unknown.`);
+      return this.#deliver(fetched, readable);
+    });
   }
 
   #missingSchemas({ messages, topic }: FetchedRecords): readonly number[] {
@@ -227,7 +232,7 @@ export class Subscriber {
 
   /** What cannot be learned is refused where a record needs it. */
   async #learn(ids: readonly number[], topic: string): Promise<void> {
-    this.#unreadable.clear();
+    this.#lastId = -1;
     for (const id of ids) {
       try {
         const schema = await this.#registry.schema(id);
@@ -246,9 +251,8 @@ export class Subscriber {
     return known;
   }
 
-  #deliver({ topic, partition, messages, nextOffset, lag }: FetchedRecords): Promise<void> | undefined {
+  #deliver({ topic, partition, messages, nextOffset, lag }: FetchedRecords, unpacked: Unpacked): Promise<void> | undefined {
     const { handlers } = this.#options;
-    const unpacked = this.#unpack({ topic, partition, messages });
     const { records, origins, bytes, refused } = unpacked;
     if (refused === undefined) return handlers.deliver({ topic, partition, records, origins, bytes, nextOffset, lag, release: messages.release });
     // The refused one lies in the same memory, and may be asked for long after the others are written.
@@ -257,8 +261,8 @@ export class Subscriber {
     return this.#refuse(topic, error, { partition, origin });
   }
 
-  /** The changes up to the first record that cannot be read, if there is one. */
-  #unpack({ topic, partition, messages }: Pick<FetchedRecords, 'topic' | 'partition' | 'messages'>): Unpacked {
+  /** The changes up to the first record that cannot be read, if there is one; undefined where a schema has to be learned first. */
+  #unpack({ topic, partition, messages }: FetchedRecords): Unpacked | undefined {
     const packer = new ChangePacker(messages.length);
     const picker = new RecordPicker(messages.length);
     const skipped = this.#skipped.get(topic);
@@ -269,7 +273,7 @@ export class Subscriber {
         const length = (run.places[at + 1] as number) - (run.places[at] as number);
         if (length < 0 || (skipped !== undefined && skipped.has(placeOf(partition, new FetchedRecord(run, place))))) continue;
         try {
-          this.#decode(topic, run, at, packer);
+          if (!this.#decode(topic, run, at, packer)) return undefined;
         } catch (error) {
           return { records: packer.finish(), origins: picker.finish(), bytes, refused: { error, origin: new FetchedRecord(run, place) } };
         }
@@ -280,7 +284,8 @@ export class Subscriber {
     return { records: packer.finish(), origins: picker.finish(), bytes, refused: undefined };
   }
 
-  #decode(topic: string, { bytes, places }: RecordRun, at: number, packer: ChangePacker): void {
+  /** False where nobody has asked for the record's schema yet. */
+  #decode(topic: string, { bytes, places }: RecordRun, at: number, packer: ChangePacker): boolean {
     const start = places[at] as number;
     const end = places[at + 1] as number;
     if (end - start < WIRE_HEADER_BYTES) throw new CdcError('PARSE_FAILED', `A record of ${topic} is not in Confluent's wire format.`, { context: { topic } });
@@ -289,9 +294,10 @@ export class Subscriber {
       this.#lastDecoder = this.#decoders.get(id);
       this.#lastId = id;
     }
-    if (this.#lastDecoder === undefined)
-      throw this.#unreadable.get(id) ?? new CdcError('SCHEMA_INCOMPATIBLE', `A record of ${topic} has no readable schema.`, { context: { topic } });
-    this.#lastDecoder.decodeInto(packer, bytes, start + WIRE_HEADER_BYTES, end);
+    const unreadable = this.#lastDecoder === undefined ? this.#unreadable.get(id) : undefined;
+    if (unreadable !== undefined) throw unreadable;
+    this.#lastDecoder?.decodeInto(packer, bytes, start + WIRE_HEADER_BYTES, end);
+    return this.#lastDecoder !== undefined;
   }
 
   #refuse(topic: string, error: unknown, refused: RefusedRecord): undefined {

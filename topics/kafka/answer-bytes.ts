@@ -5,6 +5,10 @@ import { answerMemory } from './answer-memory.ts';
 const require = createRequire(import.meta.url);
 const SIZE_BYTES = 4;
 const CORRELATION_BYTES = 4;
+/** Less is read together with what may follow it. */
+const LEAST_ROOM = 16 * 1024;
+
+const assemblies = new WeakMap<Socket, Assembly>();
 
 /** What is used of a connection of kafkajs. */
 interface Connection {
@@ -17,13 +21,12 @@ interface Connection {
 
 /**
  * Lets kafkajs put answers together where they are to lie: it would keep each piece as it was read, and copy all of them
- * when the last one is there. Nor is a piece needed any longer than the call, so that all are read into the same memory
- * (`prompt-sockets.ts`). What is allocated outside of the heap drives V8's collections of the whole heap: of a backlog,
+ * when the last one is there. Of a large answer, pieces are read where they are to lie; others all into the same memory
+ * (`prompt-sockets.ts`), for they are copied. What is allocated outside of the heap drives V8's collections of the whole heap: of a backlog,
  * two thirds of them came from here. Mends the kafkajs that is loaded now.
  */
 export function assembleAnswers(): void {
   const { prototype } = require('kafkajs/src/network/connection.js') as { prototype: Connection };
-  const assemblies = new WeakMap<Socket, Assembly>();
   prototype.processData = function (this: Connection, chunk: Buffer) {
     // The old way of logging in has no sizes before its answers.
     if (this.authHandlers !== null && !this.authExpectResponse) return this.authHandlers.onSuccess(Buffer.from(chunk));
@@ -35,6 +38,11 @@ export function assembleAnswers(): void {
     }
     return undefined;
   };
+}
+
+/** Where the next piece of a large answer is to lie; undefined while there is none. What is read into it is taken without being copied. */
+export function roomFor(socket: Socket): Buffer | undefined {
+  return assemblies.get(socket)?.room();
 }
 
 function fulfill({ authHandlers, requestQueue }: Connection, answer: Buffer): void {
@@ -57,10 +65,15 @@ class Assembly {
   /** Takes what belongs to the answer; gives where the rest of the chunk begins. */
   take(chunk: Buffer, start: number): number {
     const end = Math.min(chunk.length, start + this.#bytes.length - this.#length);
-    chunk.copy(this.#bytes, this.#length, start, end);
+    const isInPlace = chunk.buffer === this.#bytes.buffer && chunk.byteOffset + start === this.#bytes.byteOffset + this.#length;
+    if (!isInPlace) chunk.copy(this.#bytes, this.#length, start, end);
     this.#length += end - start;
     if (!this.#isSized && this.#length === SIZE_BYTES) this.#makeRoom();
     return end;
+  }
+
+  room(): Buffer | undefined {
+    return this.#bytes.length - this.#length < LEAST_ROOM ? undefined : this.#bytes.subarray(this.#length);
   }
 
   finish(): Buffer {

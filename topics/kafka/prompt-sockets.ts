@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import type { ISocketFactory } from 'kafkajs';
+import { roomFor } from './answer-bytes.ts';
 
 const require = createRequire(import.meta.url);
 const createSocketFactory = require('kafkajs/src/network/socketFactory.js') as () => ISocketFactory;
@@ -25,11 +26,18 @@ export function promptSockets(): ISocketFactory {
   };
 }
 
-/** Each piece lies in the same memory: it is good only until whoever listens to `data` returns. */
+/** Pieces lie in the same memory: each is good only until whoever listens to `data` returns. */
 function connectPlainly({ host, port, onConnect }: Parameters<ISocketFactory>[0]): Socket {
   readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
-  const buffer = readBuffer;
-  const callback = (length: number): boolean => socket.emit('data', buffer.subarray(0, length));
-  const socket: Socket = connect({ host, port, onread: { buffer, callback } }, onConnect);
-  return socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
+  const small = readBuffer;
+  let current = small;
+  let opened: Socket | undefined;
+  const buffer = (): Buffer => (current = (opened && roomFor(opened)) ?? small);
+  const callback = (length: number): boolean => {
+    opened?.emit('data', current.subarray(0, length));
+    // Goes on reading.
+    return true;
+  };
+  opened = connect({ host, port, onread: { buffer, callback } }, onConnect);
+  return opened.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
 }
