@@ -172,14 +172,11 @@ export function recordAt({ table, bytes, numbers }: ChangeRun, place: number): C
   const at = place * PLACES;
   const [positionAt, committedAt] = [places[at + POSITION_AT] as number, places[at + COMMITTED_AT] as number];
   if (kind === 'truncate') return { kind, table, position: positionIn(bytes, positionAt), committedAtMicros: longIn(bytes, committedAt), version };
-  const before = rowAt(table, bytes, places, at + BEFORE_START, null);
-  const after = rowAt(table, bytes, places, at + AFTER_START, numbers.unchanged.size === 0 ? null : (numbers.unchanged.get(place) ?? null));
+  const [beforeStart, afterStart] = [places[at + BEFORE_START] as number, places[at + AFTER_START] as number];
+  const unchanged = numbers.unchanged.size === 0 ? null : (numbers.unchanged.get(place) ?? null);
+  const before = beforeStart === NO_ROW ? null : new Row(table, bytes, beforeStart, places[at + BEFORE_END] as number, null);
+  const after = afterStart === NO_ROW ? null : new Row(table, bytes, afterStart, places[at + AFTER_END] as number, unchanged);
   return new PackedRow(kind, before, after, { positionAt, committedAt, version });
-}
-
-function rowAt(table: TableSchema, bytes: Buffer, places: Int32Array, at: number, unchanged: readonly number[] | null): Row | null {
-  const start = places[at] as number;
-  return start === NO_ROW ? null : new Row(table, bytes, start, places[at + 1] as number, unchanged);
 }
 
 /** A row record that reads its position and its time only when it is asked for them: sinks want those of a batch's last one. */

@@ -1,6 +1,7 @@
 import type { SinkSettings } from '../../shared/config/sink-options.ts';
 import type { Sink, SinkResult } from '../../shared/connector/sink.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
+import { packRecords } from '../../shared/record/pack-records.ts';
 import type { CdcRecord } from '../../shared/record/record.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import { Changes, tableOf, type TableSpec } from './records.ts';
@@ -85,7 +86,7 @@ export class Bench implements AsyncDisposable {
   async write(...records: readonly CdcRecord[]): Promise<SinkResult> {
     if (!this.#isSetUp) await this.sink.setup([this.changes.table]);
     this.#isSetUp = true;
-    return this.sink.writeBatch(records);
+    return this.sink.writeBatch(packRecords(records));
   }
 
   /** Another process takes over. */

@@ -41,8 +41,8 @@ export function assembleAnswers(): void {
 }
 
 /** Where the next piece of a large answer is to lie; undefined while there is none. What is read into it is taken without being copied. */
-export function roomFor(socket: Socket): Buffer | undefined {
-  return assemblies.get(socket)?.room();
+export function roomFor(socket: Socket | undefined): Buffer | undefined {
+  return socket === undefined ? undefined : assemblies.get(socket)?.room();
 }
 
 function fulfill({ authHandlers, requestQueue }: Connection, answer: Buffer): void {

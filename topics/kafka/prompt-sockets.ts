@@ -31,13 +31,13 @@ function connectPlainly({ host, port, onConnect }: Parameters<ISocketFactory>[0]
   readBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
   const small = readBuffer;
   let current = small;
-  let opened: Socket | undefined;
-  const buffer = (): Buffer => (current = (opened && roomFor(opened)) ?? small);
+  const opened: { socket?: Socket } = {};
+  const buffer = (): Buffer => (current = roomFor(opened.socket) ?? small);
   const callback = (length: number): boolean => {
-    opened?.emit('data', current.subarray(0, length));
+    opened.socket?.emit('data', current.subarray(0, length));
     // Goes on reading.
     return true;
   };
-  opened = connect({ host, port, onread: { buffer, callback } }, onConnect);
-  return opened.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
+  opened.socket = connect({ host, port, onread: { buffer, callback } }, onConnect);
+  return opened.socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
 }
