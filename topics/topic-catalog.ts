@@ -21,6 +21,11 @@ const REGISTER_AT_ONCE = 16;
 const MAX_RECORD_BYTES = 20 * 1024 * 1024;
 /** A compacted topic keeps every record for as long as Kafka keeps those of others by default: sinks need each delete, not only its tombstone. */
 const WHOLE_FOR_MS = 7 * 24 * 3600 * 1000;
+/**
+ * A broker's index of a topic has an entry for so many bytes. The first one is dear, since two files get their first page;
+ * with Kafka's 4 KiB it comes right at the start, of thousands of tables at once.
+ */
+const INDEX_INTERVAL_BYTES = 64 * 1024;
 /** The signals are written by others; their schema is registered, so that they find it. */
 const OPENED_CONTROL_TOPICS = ['transaction', 'heartbeat', 'schema-changes', 'signals', 'positions'] as const;
 
@@ -242,7 +247,7 @@ export class TopicCatalog {
   #tableTopic(table: TableSchema): TopicDefinition {
     const { TOPIC_PARTITIONS, TOPIC_REPLICATION } = this.#options.settings;
     const cleanup = this.#isCompacted(table) ? { 'cleanup.policy': 'compact', 'min.compaction.lag.ms': String(WHOLE_FOR_MS) } : { 'cleanup.policy': 'delete' };
-    const config = { ...cleanup, 'max.message.bytes': String(MAX_RECORD_BYTES) };
+    const config = { ...cleanup, 'max.message.bytes': String(MAX_RECORD_BYTES), 'index.interval.bytes': String(INDEX_INTERVAL_BYTES) };
     return { topic: tableTopic(this.#name, table), partitions: TOPIC_PARTITIONS, replication: TOPIC_REPLICATION, config };
   }
 }

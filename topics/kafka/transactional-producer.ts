@@ -13,14 +13,18 @@ const PRODUCE_API_VERSION = 7;
 const SEQUENCE_LIMIT = 0x7fffffff;
 /** Below the broker's default limit of one batch (1 MiB), with room for the record that crosses it. */
 const BATCH_BYTES = 512 * 1024;
-/** Bytes of finished batches in one Produce request, so many for each partition in it, and at most. */
+/** What is appended is sent once it has so many bytes, or so many for each partition, up to a bound: each batch costs the broker its handling. */
 const REQUEST_BYTES = 2 * 1024 * 1024;
 const PARTITION_BYTES = 16 * 1024;
-const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
+const MAX_APPENDED_BYTES = 24 * 1024 * 1024;
 /** A broker takes milliseconds over the first records of a partition: an answer for more would come too late. */
 const MAX_REQUEST_PARTITIONS = 500;
-/** Of a request that is not larger than usual: it is sent once it has crossed its bound. */
+/** One Produce request: what crosses the bound by a record fits in. What is larger goes out in several. */
 const REQUEST_MEMORY = REQUEST_BYTES + 64 * 1024;
+/** Of its header and its own fields. */
+const REQUEST_ROOM_BYTES = 1024;
+/** Of a partition in it, beside the batch and the topic's name. */
+const PARTITION_FRAME_BYTES = 14;
 /** The broker keeps the order of this many idempotent requests at once; fewer where they are large. */
 const MAX_IN_FLIGHT = 4;
 const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
@@ -176,7 +180,7 @@ export class TransactionalProducer {
   }
 
   get needsFlush(): boolean {
-    return this.#needsFlush || this.#appendedBytes > Math.min(Math.max(this.#touched.length * PARTITION_BYTES, REQUEST_BYTES), MAX_REQUEST_BYTES);
+    return this.#needsFlush || this.#appendedBytes > Math.min(Math.max(this.#touched.length * PARTITION_BYTES, REQUEST_BYTES), MAX_APPENDED_BYTES);
   }
 
   /**
@@ -262,10 +266,7 @@ export class TransactionalProducer {
   }
 
   #requests(): readonly { readonly leader: number; readonly states: readonly PartitionState[] }[] {
-    return [...Map.groupBy(this.#touched, ({ leader }) => leader)].flatMap(([leader, led]) => {
-      const count = Math.ceil(led.length / MAX_REQUEST_PARTITIONS);
-      return Array.from({ length: count }, (_, part) => ({ leader, states: led.slice(part * MAX_REQUEST_PARTITIONS, (part + 1) * MAX_REQUEST_PARTITIONS) }));
-    });
+    return [...Map.groupBy(this.#touched, ({ leader }) => leader)].flatMap(([leader, led]) => inRequests(led).map((states) => ({ leader, states })));
   }
 
   #track(request: Promise<void>, bytes: number): void {
@@ -327,6 +328,21 @@ export class TransactionalProducer {
       }
     }
   }
+}
+
+/** No more partitions than a broker answers for in time, no more bytes than there is memory kept for. */
+function inRequests(states: readonly PartitionState[]): readonly (readonly PartitionState[])[] {
+  const requests: PartitionState[][] = [[]];
+  let bytes = 0;
+  for (const state of states) {
+    const size = state.batch.byteLength + state.topic.length + PARTITION_FRAME_BYTES;
+    const last = requests.at(-1) as PartitionState[];
+    const hasRoom = last.length < MAX_REQUEST_PARTITIONS && bytes + size <= REQUEST_MEMORY - REQUEST_ROOM_BYTES;
+    if (hasRoom || last.length === 0) last.push(state);
+    else requests.push([state]);
+    bytes = hasRoom ? bytes + size : size;
+  }
+  return requests;
 }
 
 interface FinishedBatch {
