@@ -58,14 +58,18 @@ async function withDatabases<T>(context: BenchContext, use: (idle: Idle) => Prom
   }
 }
 
-/** A source and a sink as processes of their own. */
+/** A source and a sink as processes of their own, and not for the first time: the first start of a version compiles it, and keeps the compiler in memory. */
 async function measureSingle(idle: Idle): Promise<readonly FootprintResult[]> {
-  const name = `bench-idle-${process.pid}`;
+  await withSingle(idle, `bench-first-${process.pid}`, async () => undefined);
+  return withSingle(idle, `bench-idle-${process.pid}`, async (source, sink) => watchIdle(idle.context, { 'a source process': source, 'a sink process': sink }));
+}
+
+async function withSingle<T>(idle: Idle, name: string, use: (source: Connector, sink: Connector) => Promise<T>): Promise<T> {
   await using source = await Connector.start({ program: 'source', settings: await sourceSettings(idle, name) });
   await source.untilReady();
   await using sink = await Connector.start({ program: 'sink', settings: sinkSettings(idle, name) });
   await sink.untilReady();
-  return await watchIdle(idle.context, { 'a source process': source, 'a sink process': sink });
+  return await use(source, sink);
 }
 
 /** `dbmazz run` with one pipeline (a source and a sink), and with more; what one more costs is the difference. */

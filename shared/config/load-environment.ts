@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
 import { CdcError } from '../errors/cdc-error.ts';
 import type { Environment } from './options.ts';
 import { withoutOverruled } from './secret-file.ts';
@@ -44,6 +45,8 @@ function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
 
 /** The file that `--config` names. */
 export function readConfigDocument(path: string): Record<string, unknown> {
+  // Loaded where there is such a file: most processes have their settings from the environment alone.
+  const { parse } = createRequire(import.meta.url)('yaml') as typeof Yaml;
   try {
     // Failsafe: every value is the text that it is in the file, so a password of digits keeps its zeros. Errors come
     // without the lines around a mistake, which may hold a password.
