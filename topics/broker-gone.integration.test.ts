@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RunningStack, startStack } from '../stack/mod.ts';
 import { liveConfig, uniqueName } from '../test/live-topics.ts';
@@ -57,6 +60,7 @@ describe('a broker that dies', () => {
       await publisher.close();
       expect(performance.now() - closing).toBeLessThan(8000);
       await stack.start('kafka');
+      await failToOpen(name);
     }
     await untilOpen(name, async (publisher) => publishScript(publisher, log));
     await expectSameTopics(name, log, environment);
@@ -90,6 +94,24 @@ describe('a broker that dies', () => {
     await second.close();
   });
 });
+
+/** A start that gets no further than the registry: it has taken the topics over, and the next one has to know how they were left. */
+async function failToOpen(name: string): Promise<void> {
+  const registry = createServer(({ url = '' }, response) => {
+    response.writeHead(url === '/subjects' ? 200 : 503, { 'content-type': 'application/json' });
+    response.end('[]');
+  });
+  await once(registry.listen(0, '127.0.0.1'), 'listening');
+  const { port } = registry.address() as AddressInfo;
+  let code = 'KAFKA_UNAVAILABLE';
+  while (code === 'KAFKA_UNAVAILABLE') {
+    const publisher = createPublisher(name, { environment: { ...environment, SCHEMA_REGISTRY_URL: `http://127.0.0.1:${port}` } });
+    code = await codeOf(publisher.open());
+    await publisher.close();
+  }
+  registry.close();
+  expect(code).toBe('REGISTRY_UNAVAILABLE');
+}
 
 /** Once a broker has started, its groups and transactions are still being loaded: the runners try again, and so does this. */
 async function untilOpen(name: string, use: (publisher: Publisher) => Promise<void>): Promise<void> {

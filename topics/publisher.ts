@@ -128,10 +128,11 @@ export class Publisher {
   async open(): Promise<Checkpoint> {
     await this.#admin.connect();
     await this.#registry.ping();
+    const topics = await this.#ownTopics();
     await this.#producer.init();
+    await this.#endUnmarked(topics);
     await this.#catalog.addControlTopics();
     this.#producer.includeAlways(controlTopic(this.#options.settings.SOURCE_NAME, 'positions'), 0);
-    await this.#endUnmarked();
     this.#writer.resume(await this.#readStored());
     this.#writer.writePosition(Date.now());
     await this.#producer.commit();
@@ -301,10 +302,14 @@ export class Publisher {
     return this.#rowVersion;
   }
 
-  /** Of dropped tables too: their readers would wait for ever. */
-  async #endUnmarked(): Promise<void> {
+  /** Those of dropped tables too. */
+  async #ownTopics(): Promise<readonly string[]> {
     const prefix = `${this.#options.settings.SOURCE_NAME}.`;
-    const topics = (await this.#admin.list()).filter((topic) => topic.startsWith(prefix));
+    return (await this.#admin.list()).filter((topic) => topic.startsWith(prefix));
+  }
+
+  /** Right behind `init`, since the broker does not know any more how the transaction ended. */
+  async #endUnmarked(topics: readonly string[]): Promise<void> {
     const { partitions, outcome } = await this.#producer.endUnmarked(topics);
     if (partitions === 0) return;
     const what = outcome === 'commit' ? 'committed' : 'aborted';

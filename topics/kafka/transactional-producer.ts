@@ -59,6 +59,12 @@ interface PartitionState {
 }
 
 /**
+ * How the transaction before `init` ended, by transactional id, until `endUnmarked` has seen to it: where an attempt fails in
+ * between, the next one is told by the coordinator that there was none.
+ */
+const lastOutcomes = new Map<string, Outcome>();
+
+/**
  * Writes records to Kafka in transactions, one after the other.
  *
  * Promises: `init` fences every earlier producer of the same transactional id and ends its open transaction; records
@@ -79,8 +85,6 @@ export class TransactionalProducer {
   readonly #inTransaction: PartitionState[] = [];
   #coordinator: Broker | undefined;
   #identity: ProducerIdentity = { producerId: '-1', producerEpoch: -1 };
-  /** Of the transaction before `init`. */
-  #lastOutcome: Outcome = 'abort';
   readonly #inFlight: Promise<void>[] = [];
   readonly #memory = new RequestMemory(REQUEST_MEMORY, MAX_IN_FLIGHT);
   #inFlightBytes = 0;
@@ -98,9 +102,11 @@ export class TransactionalProducer {
   async init(): Promise<void> {
     try {
       await this.#cluster.connect();
-      this.#lastOutcome = await this.#onCoordinator((broker) => outcomeOf(broker, this.#options.transactionalId));
+      const { transactionalId } = this.#options;
+      const outcome = await this.#onCoordinator((broker) => outcomeOf(broker, transactionalId));
+      if (outcome !== 'unknown') lastOutcomes.set(transactionalId, outcome);
       this.#identity = await this.#onCoordinator((broker) =>
-        broker.initProducerId({ transactionalId: this.#options.transactionalId, transactionTimeout: this.#options.transactionTimeoutMs }),
+        broker.initProducerId({ transactionalId, transactionTimeout: this.#options.transactionTimeoutMs }),
       );
     } catch (error) {
       throw toKafkaError(error, 'opening the transactional producer', { transactionalId: this.#options.transactionalId });
@@ -112,13 +118,15 @@ export class TransactionalProducer {
    * these topics that are still open. To be called after `init` and before the first record. Gives their number and that end.
    */
   async endUnmarked(topics: readonly string[]): Promise<{ readonly partitions: number; readonly outcome: Outcome }> {
-    const outcome = this.#lastOutcome;
+    // Where nobody knows, the ends of the partitions tell what is there already (published-tails).
+    const outcome = lastOutcomes.get(this.#options.transactionalId) ?? 'abort';
     try {
-      const unmarked = await unmarkedPartitions(this.#cluster, topics, this.#identity.producerId);
+      const unmarked = topics.length === 0 ? [] : await unmarkedPartitions(this.#cluster, topics, this.#identity.producerId);
       if (unmarked.length > 0) {
         await this.#onCoordinator((broker) => broker.addPartitionsToTxn({ ...this.#request(), topics: unmarked }));
         await this.#onCoordinator((broker) => broker.endTxn({ ...this.#request(), transactionResult: outcome === 'commit' }));
       }
+      lastOutcomes.delete(this.#options.transactionalId);
       return { partitions: unmarked.reduce((sum, { partitions }) => sum + partitions.length, 0), outcome };
     } catch (error) {
       throw toKafkaError(error, 'ending the transaction of the process before');

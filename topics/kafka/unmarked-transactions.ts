@@ -12,24 +12,28 @@ const ASK_AGAIN: Readonly<Record<number, string>> = {
   15: 'GROUP_COORDINATOR_NOT_AVAILABLE',
   16: 'NOT_COORDINATOR_FOR_GROUP',
 };
-const COMMITTED_STATES = new Set(['PrepareCommit', 'CompleteCommit']);
+const OUTCOMES: ReadonlyMap<string, Outcome> = new Map([
+  ['PrepareCommit', 'commit'],
+  ['CompleteCommit', 'commit'],
+  ['Ongoing', 'abort'],
+  ['PrepareAbort', 'abort'],
+  ['PrepareEpochFence', 'abort'],
+  ['CompleteAbort', 'abort'],
+]);
 
 /** How the last transaction of a transactional id ended, or is bound to end. */
 export type Outcome = 'commit' | 'abort';
 
-/**
- * Asks its coordinator, before `init` forgets it. `abort` also where nobody knows: the ends of the partitions then tell
- * what is there already (published-tails).
- */
-export async function outcomeOf(coordinator: Broker, transactionalId: string): Promise<Outcome> {
-  if (!knows(coordinator, DESCRIBE_TRANSACTIONS)) return 'abort';
+/** Asks its coordinator, before `init` makes it forget. Unknown where it has none, or is too old to say. */
+export async function outcomeOf(coordinator: Broker, transactionalId: string): Promise<Outcome | 'unknown'> {
+  if (!knows(coordinator, DESCRIBE_TRANSACTIONS)) return 'unknown';
   const body = new FlexibleWriter();
   body.array([transactionalId], (id) => body.text(id)).tags();
   return ask(coordinator, DESCRIBE_TRANSACTIONS, body, readOutcome);
 }
 
 /** DescribeTransactions response, version 0 (Kafka protocol guide): of the one that was asked for. */
-function readOutcome(reader: FlexibleReader): Outcome {
+function readOutcome(reader: FlexibleReader): Outcome | 'unknown' {
   reader.skip(4);
   const [state] = reader.array(() => {
     askAgainAt(reader.int16());
@@ -44,7 +48,7 @@ function readOutcome(reader: FlexibleReader): Outcome {
     reader.tags();
     return name;
   });
-  return COMMITTED_STATES.has(state ?? '') ? 'commit' : 'abort';
+  return OUTCOMES.get(state ?? '') ?? 'unknown';
 }
 
 /**
