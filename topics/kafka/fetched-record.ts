@@ -106,6 +106,14 @@ export class PackedRecords implements Iterable<FetchedRecord> {
     return undefined;
   }
 
+  /**
+   * As of an array. A kafkajs that somebody else in this process had loaded before takes parts of itself from ours once it
+   * fetches, and asks for this.
+   */
+  filter(isWanted: (record: FetchedRecord) => boolean): FetchedRecord[] {
+    return [...this].filter(isWanted);
+  }
+
   /** Those whose offset is that or a higher one. */
   fromOffset(offset: number): PackedRecords {
     const first = this.runs[0];
