@@ -86,12 +86,15 @@ export function encodeChanges(plan: TablePlan, { changes, isLast, count }: LastC
   return { body: out.view(), memory: out.memory, versions: versions.subarray(0, rows) };
 }
 
-/** What their rows come to, with ours. */
+/** What their new rows come to, with ours; of a deleted one no more than its key is written. */
 function bytesOf({ runs, length }: PackedChanges): number {
   let bytes = length * META_BYTES;
   for (const { numbers, from, end } of runs) {
     const { places } = numbers;
-    for (let at = from * PLACES; at < end * PLACES; at += PLACES) bytes += (places[at + AFTER_END] as number) - (places[at + AFTER_START] as number);
+    for (let at = from * PLACES; at < end * PLACES; at += PLACES) {
+      const start = places[at + AFTER_START] as number;
+      if (start !== NO_ROW) bytes += (places[at + AFTER_END] as number) - start;
+    }
   }
   return bytes;
 }

@@ -4,6 +4,7 @@ import { isCdcError } from '../../shared/errors/cdc-error.ts';
 import type { DataType } from '../../shared/record/data-type.ts';
 import { packRecords } from '../../shared/record/pack-records.ts';
 import type { RowRecord } from '../../shared/record/record.ts';
+import type { Row } from '../../shared/record/row.ts';
 import { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
 import type { Value } from '../../shared/record/value.ts';
@@ -128,23 +129,29 @@ test.each<[DataType, Value]>([
   expect(transcoder.write(new RowBinaryWriter(1024), image.bytes, image.start, image.end)).toBe(true);
 });
 
-test('one long row among many short ones asks for no more memory than they fill', () => {
+/** The body of an insert of changes that are all the last of their rows. */
+function bodyOf(table: TableSchema, changes: readonly Pick<RowRecord, 'kind' | 'before' | 'after'>[]) {
+  const packed = packRecords(changes.map((change) => ({ ...change, table, position: { transaction: 'a', ordinal: 1 }, committedAtMicros: 1, version: 1 })));
+  const last = { changes: packed, isLast: new Uint8Array(packed.length).fill(1), count: packed.length };
+  return encodeChanges(planOf(table, { lacks: [], isNullable: true, isOld: false }), last, { fromVersion: 0 });
+}
+
+describe('a body asks for no more memory than it fills', () => {
   const table = tableOf({ name: 't', columns: { id: 'int64', text: 'text' }, key: ['id'] });
-  const [long, short] = rowsOf(table, [
-    [1, 'x'.repeat(1_000_000)],
-    [2, 'y'],
-  ]).map(({ image }): RowRecord => ({
-    kind: 'insert',
-    table,
-    before: null,
-    after: image,
-    position: { transaction: 'a', ordinal: 1 },
-    committedAtMicros: 1,
-    version: 1,
-  }));
-  const changes = packRecords([long as RowRecord, ...Array.from({ length: 10_000 }, () => short as RowRecord)]);
-  const last = { changes, isLast: new Uint8Array(changes.length).fill(1), count: changes.length };
-  const { body, versions } = encodeChanges(planOf(table, { lacks: [], isNullable: true, isOld: false }), last, { fromVersion: 0 });
-  expect(versions.length).toBe(10_001);
-  expect(body.buffer.byteLength).toBeLessThan(2 * body.length);
+  const image = (id: number, text: string) => rowsOf(table, [[id, text]])[0]?.image as Row;
+  const insert = (id: number, text: string) => ({ kind: 'insert', before: null, after: image(id, text) }) as const;
+
+  test('with one long row among many short ones', () => {
+    const short = insert(2, 'y');
+    const { body, versions } = bodyOf(table, [insert(1, 'x'.repeat(1_000_000)), ...Array.from({ length: 10_000 }, () => short)]);
+    expect(versions.length).toBe(10_001);
+    expect(body.buffer.byteLength).toBeLessThan(2 * body.length);
+  });
+
+  test('with deletes that come far behind the beginning of their memory', () => {
+    const deleted = { kind: 'delete', before: image(2, 'y'), after: null } as const;
+    const { body, versions } = bodyOf(table, [insert(1, 'x'.repeat(1_000_000)), ...Array.from({ length: 1000 }, () => deleted)]);
+    expect(versions.length).toBe(1001);
+    expect(body.buffer.byteLength).toBeLessThan(2 * body.length);
+  });
 });
