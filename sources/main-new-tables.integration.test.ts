@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { deleteTopics } from '../test/contract/kafka-topics.ts';
 import { PostgresBench } from '../test/contract/postgres-source-bench.ts';
-import { SourceProcess } from '../test/contract/source-process.ts';
+import { SourceProcess, sourceSettings } from '../test/contract/source-process.ts';
 import { liveConfig, readCommitted } from '../test/live-topics.ts';
-
-const { KAFKA_BROKERS = '', SCHEMA_REGISTRY_URL = '' } = process.env;
 
 let bench: PostgresBench;
 
@@ -17,15 +15,7 @@ afterAll(async () => {
   await deleteTopics(bench.name);
 });
 
-const settings = () => ({
-  SOURCE_TYPE: 'postgres',
-  SOURCE_NAME: bench.name,
-  SOURCE_URL: bench.url,
-  TABLES: 'public.*',
-  KAFKA_BROKERS,
-  SCHEMA_REGISTRY_URL,
-  LOG_FORMAT: 'json',
-});
+const settings = () => sourceSettings(bench);
 
 const countIn = async (table: string) => (await readCommitted(liveConfig(), [`${bench.name}.public.${table}`])).length;
 

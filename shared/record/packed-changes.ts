@@ -1,4 +1,5 @@
 import { CdcError } from '../errors/cdc-error.ts';
+import { PackedRuns } from './packed-runs.ts';
 import { parsePosition, type SourcePosition } from './position.ts';
 import type { ChangeRecord, RowKind, RowRecord } from './record.ts';
 import { Row } from './row.ts';
@@ -59,29 +60,9 @@ export interface ChangeRun {
  * the garbage collector. Whoever walks them gets a record at a time, made when it is come to; those to whom that is too
  * dear walk `runs`.
  */
-export class PackedChanges implements Iterable<ChangeRecord> {
-  readonly runs: readonly ChangeRun[];
-  readonly length: number;
-
-  constructor(runs: readonly ChangeRun[]) {
-    this.runs = runs;
-    this.length = runs.reduce((sum, { from, end }) => sum + end - from, 0);
-  }
-
+export class PackedChanges extends PackedRuns<ChangeRun, ChangeRecord> {
   static join(parts: readonly PackedChanges[]): PackedChanges {
     return new PackedChanges(parts.flatMap(({ runs }) => runs));
-  }
-
-  /** As of an array: a negative place counts from the end. */
-  at(place: number): ChangeRecord | undefined {
-    let rest = place < 0 ? place + this.length : place;
-    if (rest < 0) return undefined;
-    for (const run of this.runs) {
-      const count = run.end - run.from;
-      if (rest < count) return recordAt(run, run.from + rest);
-      rest -= count;
-    }
-    return undefined;
   }
 
   /** Whether a change of that kind (`KIND_CODES`) is among them. */
@@ -112,8 +93,8 @@ export class PackedChanges implements Iterable<ChangeRecord> {
     return parts.map((runs) => new PackedChanges(runs));
   }
 
-  *[Symbol.iterator](): Generator<ChangeRecord, void> {
-    for (const run of this.runs) for (let place = run.from; place < run.end; place++) yield recordAt(run, place);
+  protected override unpack(run: ChangeRun, place: number): ChangeRecord {
+    return recordAt(run, place);
   }
 }
 

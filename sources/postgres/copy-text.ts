@@ -2,6 +2,7 @@ import type { RowPages } from '../../shared/record/row-pages.ts';
 import type { RowWriter } from '../../shared/record/row-writer.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
 import type { Relation } from './relation.ts';
+import type { CellCode } from './types.ts';
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
@@ -60,7 +61,7 @@ export class CopyTextReader {
   }
 
   #cell(index: number, bytes: Buffer, start: number, end: number): void {
-    const code = this.#relation.textCells.codeOf(index);
+    const code = this.#relation.textCells.codes[index] as CellCode | 0;
     if (code === 0) return;
     if (!this.#hasEscape(bytes, start, end)) return this.#relation.textCells.write(index, code, bytes, start, end, this.#writer);
     if (end - start === 2 && bytes[start + 1] === UPPER_N) return this.#writer.absent();

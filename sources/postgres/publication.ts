@@ -44,6 +44,11 @@ export async function readIdentity(client: Client, name: string, tables: readonl
   return rows[0];
 }
 
+/** Its id alone: another one once it was made anew. */
+export async function readId(client: Client, name: string): Promise<string | undefined> {
+  return (await readIdentity(client, name, []))?.id;
+}
+
 /** Tables that have come into a publication since it was as told: one that was in it before was out of it meanwhile. None where it is another one. */
 export async function newEntries(client: Client, name: string, tables: readonly TableRef[], before: PublicationIdentity): Promise<readonly TableRef[]> {
   const now = await readIdentity(client, name, tables);

@@ -9,7 +9,7 @@ import { allProblems, type FoundTables, type ServerFacts, versionProblem } from 
 import { parseLogPlace, type PublicationIdentity, type ServerLog } from './log-place.ts';
 import { SERVICE_ROLES } from './managed-services.ts';
 import { parseLsn } from './parser.ts';
-import { changePublication, filterProblems, missedTables, newEntries, planFor, readIdentity, readPublication } from './publication.ts';
+import { changePublication, filterProblems, missedTables, newEntries, planFor, readId, readIdentity, readPublication } from './publication.ts';
 import { isOurs, type PublicationState, sendsGenerated, type TablePlan } from './publication-plan.ts';
 import { assertSameLog, findLoss, readServerLog } from './server-log.ts';
 import { ensureSlot, hasHistory, readSlot } from './slot-setup.ts';
@@ -106,7 +106,7 @@ function qualified({ schema, name }: TableRef): string {
 export async function prepare(client: Client, config: PostgresSourceConfig, from: Checkpoint, log: Logger): Promise<Prepared> {
   const facts = await readFacts(client);
   const tables = await findWanted(client, config);
-  const before = (await readPublication(client, config.publication))?.id;
+  const before = await readId(client, config.publication);
   const published = await preparePublication(client, { config, version: facts.version, tables: await describeTables(client, tables), log });
   const now = await readServerLog(client);
   assertSameLog(config, from, now);
@@ -114,9 +114,8 @@ export async function prepare(client: Client, config: PostgresSourceConfig, from
   const confirmed = (await readSlot(client, config.slot))?.confirmed_flush_lsn ?? '0/0';
   const publication = await readPublication(client, config.publication);
   const rules = schemaRules(config, facts, { publication, shapes: publication?.shapes ?? new Map() });
-  const described = await describeTables(client, tables);
   return {
-    tables: described,
+    tables: await describeTables(client, tables),
     identity: await readIdentity(client, config.publication, tables),
     rules,
     published: isAnew ? tables : published,
@@ -174,7 +173,7 @@ export async function planAnew(client: Client, config: PostgresSourceConfig, fro
 async function isHistoryLost(client: Client, config: PostgresSourceConfig, from: Checkpoint): Promise<boolean> {
   const now = await readServerLog(client);
   assertSameLog(config, from, now);
-  const publication = (await readPublication(client, config.publication))?.id;
+  const publication = await readId(client, config.publication);
   return (await findLoss({ config, from, slot: await readSlot(client, config.slot), now, publication })) !== undefined;
 }
 

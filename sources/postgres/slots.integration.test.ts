@@ -173,15 +173,38 @@ describe('a slot that was dropped', () => {
   });
 });
 
+interface Stopped {
+  readonly run: SourceRun;
+  readonly checkpoint: Checkpoint;
+}
+
+/** A source that has read its tables, caught up, and stopped. */
+async function runOnce(bench: PostgresBench, settings: Readonly<Record<string, string>> = ONLY_T): Promise<Stopped> {
+  const run = await bench.start(settings);
+  await bench.snapshotDone(run);
+  await bench.caughtUp(run);
+  const checkpoint = await run.stop();
+  await bench.slotIsFree();
+  return { run, checkpoint };
+}
+
+/** The next one begins anew where history was lost, and has the rows of the table then; gives where it has stopped. */
+async function readAnew(bench: PostgresBench, { run, checkpoint }: Stopped): Promise<Checkpoint> {
+  const next = await bench.start({ ...ONLY_T, ON_SLOT_LOST: 'snapshot' }, checkpoint);
+  await bench.snapshotDone(next);
+  await bench.query('DELETE FROM t WHERE id = 101');
+  await bench.caughtUp(next);
+  expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
+  const later = await next.stop();
+  await bench.slotIsFree();
+  return later;
+}
+
 describe('a slot that was made anew by hand while the source was down', () => {
   /** A source that has stopped, a change that only the earlier slot had, and the new slot. */
-  async function missedChange(bench: PostgresBench): Promise<{ readonly run: SourceRun; readonly checkpoint: Checkpoint }> {
+  async function missedChange(bench: PostgresBench): Promise<Stopped> {
     await server.run({});
-    const run = await bench.start(ONLY_T);
-    await bench.snapshotDone(run);
-    await bench.caughtUp(run);
-    const checkpoint = await run.stop();
-    await bench.slotIsFree();
+    const { run, checkpoint } = await runOnce(bench);
     await bench.query(`DELETE FROM t WHERE id <= 100`);
     await bench.query(`SELECT pg_drop_replication_slot($1)`, [bench.slot]);
     await bench.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [bench.slot]);
@@ -204,13 +227,7 @@ describe('a slot that was made anew by hand while the source was down', () => {
   test('is made anew once more where the user said so in advance: every table starts over', async () => {
     await using bench = await open();
     const { run, checkpoint } = await missedChange(bench);
-    const next = await bench.start({ ...ONLY_T, ON_SLOT_LOST: 'snapshot' }, checkpoint);
-    await bench.snapshotDone(next);
-    await bench.query('DELETE FROM t WHERE id = 101');
-    await bench.caughtUp(next);
-    expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
-    const later = await next.stop();
-    await bench.slotIsFree();
+    const later = await readAnew(bench, { run, checkpoint });
     await bench.start(ONLY_T, later);
   });
 
@@ -244,15 +261,8 @@ describe('a publication that was made anew by hand while the source was down', (
   const versions = [['of the stack', undefined] as const, ...installedVersions().map(([version, binaries]) => [String(version), binaries] as const)];
 
   /** A source that has stopped, and a change that only a time without the publication has. */
-  async function missedChange(
-    bench: PostgresBench,
-    settings: Readonly<Record<string, string>> = ONLY_T,
-  ): Promise<{ readonly run: SourceRun; readonly checkpoint: Checkpoint }> {
-    const run = await bench.start(settings);
-    await bench.snapshotDone(run);
-    await bench.caughtUp(run);
-    const checkpoint = await run.stop();
-    await bench.slotIsFree();
+  async function missedChange(bench: PostgresBench): Promise<Stopped> {
+    const { run, checkpoint } = await runOnce(bench);
     await bench.query(`DROP PUBLICATION ${bench.slot}; DELETE FROM t WHERE id <= 100`);
     return { run, checkpoint };
   }
@@ -282,13 +292,7 @@ describe('a publication that was made anew by hand while the source was down', (
         message: expect.stringMatching(/^Publication \S+ is another one than before/) as string,
         remedy: expect.stringContaining('ON_SLOT_LOST=snapshot') as string,
       });
-      const next = await bench.start({ ...ONLY_T, ON_SLOT_LOST: 'snapshot' }, checkpoint);
-      await bench.snapshotDone(next);
-      await bench.query('DELETE FROM t WHERE id = 101');
-      await bench.caughtUp(next);
-      expect(new Replay([...run.records, ...next.records]).rows('public.t')).toEqual(await bench.query('SELECT * FROM t ORDER BY id'));
-      const later = await next.stop();
-      await bench.slotIsFree();
+      const later = await readAnew(bench, { run, checkpoint });
       const last = await bench.start(ONLY_T, later);
       await bench.caughtUp(last);
       expect(last.records.filter(({ kind }) => kind === 'truncate')).toEqual([]);
@@ -296,11 +300,7 @@ describe('a publication that was made anew by hand while the source was down', (
 
     test('is gone on from where the user vouches for it, or where an earlier version has not stored which one it was', async () => {
       await using bench = await openOwn();
-      const run = await bench.start(ONLY_T);
-      await bench.snapshotDone(run);
-      await bench.caughtUp(run);
-      const checkpoint = await run.stop();
-      await bench.slotIsFree();
+      const { checkpoint } = await runOnce(bench);
       await bench.query(`DROP PUBLICATION ${bench.slot}`);
       await remake(bench);
       const unknown = await bench.start(ONLY_T, ofEarlierVersion(checkpoint));
@@ -318,11 +318,7 @@ describe('a publication that was made anew by hand while the source was down', (
       await using bench = await openOwn();
       await bench.query('CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)');
       const settings = { TABLES: 'public.t,public.u' };
-      const run = await bench.start(settings);
-      await bench.snapshotDone(run);
-      await bench.caughtUp(run);
-      const checkpoint = await run.stop();
-      await bench.slotIsFree();
+      const { run, checkpoint } = await runOnce(bench, settings);
       await bench.query(`ALTER PUBLICATION ${bench.slot} DROP TABLE t; DELETE FROM t WHERE id <= 100`);
       await bench.query(`ALTER PUBLICATION ${bench.slot} ADD TABLE ONLY t`);
       const next = await bench.start(settings, checkpoint);
@@ -388,11 +384,7 @@ describe('a slot that is lost between the set-up and the stream', () => {
       await using own = await OwnPostgres.start({ binaries });
       await using bench = await PostgresBench.open(own.url);
       await bench.query('CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n FROM generate_series(1, 10) n');
-      const run = await bench.start(ONLY_T);
-      await bench.snapshotDone(run);
-      await bench.caughtUp(run);
-      const checkpoint = await run.stop();
-      await bench.slotIsFree();
+      const { run, checkpoint } = await runOnce(bench);
       await bench.query(`DROP PUBLICATION ${bench.slot}; DELETE FROM t WHERE id <= 5`);
       const stopped = await bench.start(ONLY_T, checkpoint);
       await expect(stopped.ended).rejects.toMatchObject({

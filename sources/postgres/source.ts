@@ -5,7 +5,7 @@ import type { ConnectorContext } from '../../shared/connector/connector.ts';
 import type { Finding } from '../../shared/connector/finding.ts';
 import type { Checkpoint, Emit, RecordBatch, Signal, SlotHealth, SnapshotProgress, Source, SourceLag } from '../../shared/connector/source.ts';
 import { carryingOf, type StoppedTables, stopsTable } from '../../shared/connector/stopped-table.ts';
-import { CdcError, isCdcError, isTooLong, tooLong } from '../../shared/errors/cdc-error.ts';
+import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
 import type { CdcRecord, RowRecord } from '../../shared/record/record.ts';
 import type { SourcePosition } from '../../shared/record/position.ts';
 import type { TableRef, TableSchema } from '../../shared/record/table-schema.ts';
@@ -259,9 +259,7 @@ export class PostgresSource implements Source {
   }
 
   #onStop(table: string, position: SourcePosition, error: CdcError): void {
-    const { column = 'unknown' } = error.context;
-    const isLong = isTooLong(error.cause) && error.code === 'PARSE_FAILED';
-    this.#stops.stop(table, isLong ? tooLong(`The text of a value of ${table}, column ${column},`, error.cause, error.context) : error, position);
+    this.#stops.stop(table, error, position);
     this.#snapshotter?.leaveOut(table);
   }
 

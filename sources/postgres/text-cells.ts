@@ -1,4 +1,4 @@
-import { CdcError, isCdcError } from '../../shared/errors/cdc-error.ts';
+import { CdcError, isCdcError, isTooLong, tooLong } from '../../shared/errors/cdc-error.ts';
 import type { DataType } from '../../shared/record/data-type.ts';
 import type { RowWriter } from '../../shared/record/row-writer.ts';
 import type { TableSchema } from '../../shared/record/table-schema.ts';
@@ -42,11 +42,6 @@ export class TextCells {
     this.#isKey = Uint8Array.from(columns, ({ column, mask }) => (kept(column)?.isKey === true ? KEY : mask?.kind === 'null' ? NEVER : 0));
     this.#scales = Int32Array.from(columns, ({ column }) => kept(column)?.scale ?? 0);
     this.#elements = columns.map(({ column, native }) => elementOf(column < 0 ? undefined : table.column(column).dataType, native));
-  }
-
-  /** Whether a cell of this place is written at all, and how. */
-  codeOf(index: number): CellCode | 0 {
-    return (this.codes[index] ?? 0) as CellCode | 0;
   }
 
   isKey(index: number): boolean {
@@ -152,6 +147,7 @@ export class TextCells {
   toBadValue(index: number, error: unknown): CdcError {
     const context = { table: this.table.qualifiedName, column: this.#columnName(index) };
     if (isCdcError(error)) return new CdcError(error.code, `${error.message} (${context.table}, column ${context.column})`, { remedy: error.remedy, context });
+    if (isTooLong(error)) return tooLong(`The text of a value of ${context.table}, column ${context.column},`, error, context);
     return new CdcError('PARSE_FAILED', `A value of ${context.table}, column ${context.column}, is not in the form that PostgreSQL prints.`, {
       cause: error,
       context,

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { freePort } from '../../stack/ports.ts';
 import { deleteTopics } from '../contract/kafka-topics.ts';
 import { PostgresBench } from '../contract/postgres-source-bench.ts';
-import { SourceProcess } from '../contract/source-process.ts';
+import { SourceProcess, sourceSettings } from '../contract/source-process.ts';
 import { liveConfig, readCommitted } from '../live-topics.ts';
 
 const ROOT = new URL('../../', import.meta.url);
@@ -22,17 +22,6 @@ async function openBench(): Promise<PostgresBench> {
   names.push(bench.name);
   return bench;
 }
-
-const settingsOf = (bench: PostgresBench, more: Readonly<Record<string, string>>) => ({
-  SOURCE_TYPE: 'postgres',
-  SOURCE_NAME: bench.name,
-  SOURCE_URL: bench.url,
-  TABLES: 'public.*',
-  KAFKA_BROKERS,
-  SCHEMA_REGISTRY_URL,
-  LOG_FORMAT: 'json',
-  ...more,
-});
 
 interface Status {
   readonly snapshot: { readonly tables: Readonly<Record<string, { readonly rows: number; readonly state: string }>> } | null;
@@ -77,7 +66,7 @@ test('a snapshot that is killed goes on, reads less than a chunk a worker twice 
   await bench.query('VACUUM ANALYZE t');
   const before = Number(await bench.value(`SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 't'`));
   const port = await freePort();
-  const settings = settingsOf(bench, { SNAPSHOT_CHUNK_SIZE: String(chunk), SNAPSHOT_PARALLEL_WORKERS: String(workers), HTTP_PORT: String(port) });
+  const settings = sourceSettings(bench, { SNAPSHOT_CHUNK_SIZE: String(chunk), SNAPSHOT_PARALLEL_WORKERS: String(workers), HTTP_PORT: String(port) });
   {
     await using first = new SourceProcess(settings);
     await untilRows(port, rows / 3);
@@ -97,7 +86,7 @@ test('a snapshot of ten times the rows takes no more memory', async () => {
   await using bench = await openBench();
   await bench.query(`CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, repeat('x', 150) FROM generate_series(1, 60000) n`);
   await bench.query(`CREATE TABLE u (id int PRIMARY KEY, v text); INSERT INTO u SELECT n, repeat('x', 150) FROM generate_series(1, 600000) n`);
-  const settings = settingsOf(bench, { SNAPSHOT_MODE: 'only', SNAPSHOT_CHUNK_SIZE: '5000' });
+  const settings = sourceSettings(bench, { SNAPSHOT_MODE: 'only', SNAPSHOT_CHUNK_SIZE: '5000' });
   const peaks: number[] = [];
   for (const table of ['t', 'u']) {
     names.push(`${bench.name}-${table}`);
@@ -112,7 +101,7 @@ test('a snapshot of ten times the rows takes no more memory', async () => {
 test('whoever asks for it by the command gets a table again, and an answer', async () => {
   await using bench = await openBench();
   await bench.query(`CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, 'x' FROM generate_series(1, 100) n`);
-  await using run = new SourceProcess(settingsOf(bench, {}));
+  await using run = new SourceProcess(sourceSettings(bench));
   await run.said('snapshot: done');
   const ask = async (...args: readonly string[]) =>
     runFile(process.execPath, ['cli/dbmazz.ts', 'snapshot', '--source', bench.name, ...args], {
@@ -128,7 +117,7 @@ test('whoever asks for it by the command gets a table again, and an answer', asy
   await expect(ask('--pause', '--resume')).rejects.toMatchObject({ code: 2 });
   expect((await ask('--pause')).stdout).toBe('Done: pause.\n');
   await run.stop();
-  await using next = new SourceProcess(settingsOf(bench, {}));
+  await using next = new SourceProcess(sourceSettings(bench));
   await next.said('going on where the topics stand');
   expect((await ask('--resume')).stdout).toBe('Done: resume.\n');
   expect(await countIn(bench)).toBe(140);

@@ -1,6 +1,6 @@
 import type { CommonSettings } from '../../shared/config/common-options.ts';
 import { CdcError } from '../../shared/errors/cdc-error.ts';
-import { type RegistryClient, registryClient } from './registry-client.ts';
+import { type Register, registering } from './registry-client.ts';
 import type { AvroRecord } from './types.ts';
 
 const NOT_FOUND = 404;
@@ -20,7 +20,7 @@ export interface SchemaVersion {
  * Errors: `REGISTRY_UNAVAILABLE`, `AUTH_FAILED`, `SCHEMA_INCOMPATIBLE` (the subject's compatibility rule refuses it).
  */
 export class Registry {
-  readonly #client: () => RegistryClient;
+  readonly #register: Register;
   readonly #url: string;
   readonly #authorization: Record<string, string>;
   readonly #schemas = new Map<number, Promise<unknown>>();
@@ -34,21 +34,18 @@ export class Registry {
     this.#url = url.href.replace(/\/$/, '');
     this.#authorization = user === '' ? {} : { authorization: `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}` };
     const login = user === '' ? undefined : { username: user, password: secret };
-    let client: RegistryClient | undefined;
-    this.#client = () => (client ??= registryClient(this.#url, login, REQUEST_TIMEOUT_MS));
+    let register: Register | undefined;
+    this.#register = async (subject, schema) => (register ??= registering(this.#url, login, REQUEST_TIMEOUT_MS))(subject, schema);
   }
 
   /** Registers a schema under a subject, or finds the id that it has there. A new subject gets BACKWARD, since not every registry has it as default. */
   async register(subject: string, schema: AvroRecord): Promise<number> {
-    try {
-      const client = this.#client();
-      const isNew = (await client.compatibility(subject)) === undefined;
-      const id = await client.register(subject, JSON.stringify(schema));
-      if (isNew) await client.setCompatibility(subject, NEW_SUBJECT_COMPATIBILITY);
-      return id;
-    } catch (error) {
+    const own = await this.#ownCompatibility(subject);
+    const id = await this.#register(subject, JSON.stringify(schema)).catch((error: unknown) => {
       throw toRegistryError(error, `registering ${subject}`, subject);
-    }
+    });
+    if (own === undefined) await this.#setCompatibility(subject, NEW_SUBJECT_COMPATIBILITY);
+    return id;
   }
 
   /**

@@ -18,7 +18,6 @@ import { indexTopics } from './topic-index.ts';
  */
 const require = createRequire(import.meta.url);
 
-/** The client goes by this name: the rest comes with the next fetch. */
 const HEADER_BYTES = 61;
 const LOG_OVERHEAD = 12;
 /** Less than this is no batch, also for kafkajs. */

@@ -1,3 +1,5 @@
+import { PackedRuns } from '../../shared/record/packed-runs.ts';
+
 type Headers = Record<string, Buffer | Buffer[]>;
 const NO_HEADERS: Headers = Object.freeze({});
 
@@ -13,7 +15,9 @@ export interface BatchContext {
 }
 
 /** Numbers a record: where its fields begin (behind its length and attributes), where its value begins and where it ends. */
-const PLACES = 3;
+export const RECORD_PLACES = 3;
+/** Which of them the value's beginning is; where it ends stands behind that. */
+export const VALUE_START = 1;
 
 /** Records of one batch: those at the places from `from` to before `end`. */
 export interface RecordRun {
@@ -38,9 +42,9 @@ export class FetchedRecord {
   constructor({ context, bytes, places }: Pick<RecordRun, 'context' | 'bytes' | 'places'>, place: number) {
     this.batchContext = context;
     this.bytes = bytes;
-    this.start = places[place * PLACES] as number;
-    this.valueStart = places[place * PLACES + 1] as number;
-    this.valueEnd = places[place * PLACES + 2] as number;
+    this.start = places[place * RECORD_PLACES] as number;
+    this.valueStart = places[place * RECORD_PLACES + 1] as number;
+    this.valueEnd = places[place * RECORD_PLACES + 2] as number;
   }
 
   get key(): Buffer | null {
@@ -82,28 +86,13 @@ export class FetchedRecord {
  * Records in order, as numbers beside the bytes that they came in. A record's object is made when it is come to: there are
  * tens of thousands of them in one answer, and they wait until their batch is written.
  */
-export class PackedRecords implements Iterable<FetchedRecord> {
-  readonly runs: readonly RecordRun[];
-  readonly length: number;
+export class PackedRecords extends PackedRuns<RecordRun, FetchedRecord> {
   /** Lets the memory of the records be used for other ones. */
   readonly release: (() => void) | undefined;
 
   constructor(runs: readonly RecordRun[], release?: () => void) {
-    this.runs = runs;
+    super(runs);
     this.release = release;
-    this.length = runs.reduce((sum, { from, end }) => sum + end - from, 0);
-  }
-
-  /** As of an array: a negative place counts from the end. */
-  at(place: number): FetchedRecord | undefined {
-    let rest = place < 0 ? place + this.length : place;
-    if (rest < 0) return undefined;
-    for (const run of this.runs) {
-      const count = run.end - run.from;
-      if (rest < count) return new FetchedRecord(run, run.from + rest);
-      rest -= count;
-    }
-    return undefined;
   }
 
   /**
@@ -125,8 +114,8 @@ export class PackedRecords implements Iterable<FetchedRecord> {
     );
   }
 
-  *[Symbol.iterator](): Generator<FetchedRecord, void> {
-    for (const run of this.runs) for (let place = run.from; place < run.end; place++) yield new FetchedRecord(run, place);
+  protected override unpack(run: RecordRun, place: number): FetchedRecord {
+    return new FetchedRecord(run, place);
   }
 }
 
@@ -145,13 +134,13 @@ export class RecordPicker {
   #length = 0;
 
   constructor(most: number) {
-    this.#places = new Int32Array(most * PLACES);
+    this.#places = new Int32Array(most * RECORD_PLACES);
   }
 
   add(run: RecordRun, place: number): void {
     if (run !== this.#run) this.#endRun(run);
-    const to = this.#length++ * PLACES;
-    const at = place * PLACES;
+    const to = this.#length++ * RECORD_PLACES;
+    const at = place * RECORD_PLACES;
     const places = this.#places;
     places[to] = run.places[at] as number;
     places[to + 1] = run.places[at + 1] as number;
@@ -175,9 +164,9 @@ export class RecordPicker {
 
 /** The records of a batch whose body begins at `start`. */
 export function scanRecords(bytes: Buffer, start: number, count: number, context: BatchContext): RecordRun {
-  const places = new Int32Array(count * PLACES);
+  const places = new Int32Array(count * RECORD_PLACES);
   const reader = new FieldReader(bytes, start);
-  for (let at = 0; at < places.length; at += PLACES) {
+  for (let at = 0; at < places.length; at += RECORD_PLACES) {
     const length = reader.varint();
     const end = reader.position + length;
     places[at] = ++reader.position;
@@ -189,10 +178,6 @@ export function scanRecords(bytes: Buffer, start: number, count: number, context
   }
   return { context, bytes, places, from: 0, end: count };
 }
-
-/** Where the value of a record begins; where it ends stands behind that. */
-export const VALUE_START = 1;
-export const RECORD_PLACES = PLACES;
 
 /** Reads the fields of records, at a moving position. */
 class FieldReader {
